@@ -1,0 +1,186 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { OrchestratorError } from './errors.js';
+import { FEATURE_NAMES } from './features/feature-row.js';
+
+const fraction = z.number().min(0).max(1);
+const positive = z.number().positive();
+const count = z.int().positive();
+
+const labelsSchema = z.strictObject({
+  ptMultiplier: positive.default(2),
+  slMultiplier: positive.default(1),
+  maxHoldingBars: count.default(10),
+  touch: z.enum(['close', 'high-low']).default('high-low'),
+  entry: z.enum(['signal-close', 'next-open']).default('next-open'),
+  costBps: z.number().min(0).default(0),
+  minReturn: z.number().default(0),
+  labelCost: z.enum(['gross', 'net']).default('gross'),
+});
+
+const vpinSchema = z.strictObject({
+  barsPerBucket: positive.default(25),
+  volumeWindow: count.default(1440),
+  nBuckets: count.default(50),
+  sigmaWindow: count.default(50),
+});
+
+const trainingSchema = z.strictObject({
+  trainBars: count.nullable().default(null),
+  testBars: count.nullable().default(null),
+  embargoBars: z.int().min(0).default(0),
+  expanding: z.boolean().default(false),
+  rounds: count.default(100),
+  earlyStoppingRounds: count.nullable().default(10),
+  maxDepth: z.int().min(1).max(8).default(3),
+  eta: z.number().positive().max(1).default(0.1),
+  subsample: z.number().positive().max(1).default(0.5),
+  colsampleByTree: z.number().positive().max(1).default(0.7),
+  lambda: z.number().min(0).default(10),
+  gamma: z.number().min(0).default(0),
+  minChildWeight: z.number().min(0).default(25),
+  seed: z.int().min(0).max(0x7fffffff).default(42),
+  queuedMax: count.default(4),
+});
+
+const sizingSchema = z.strictObject({
+  exponent: z.number().min(0).default(0.5),
+  fractionalKelly: z.number().min(0).default(0.5),
+  minSize: z.number().min(0).default(0.01),
+  maxSize: positive.default(1),
+});
+
+const storeSchema = z.strictObject({
+  instrumentsMax: count.default(4096),
+  barsPerInstrument: z
+    .int()
+    .min(128)
+    .refine((bars) => Number.isInteger(Math.log2(bars)), 'must be a power of two')
+    .default(1024),
+});
+
+const schema = z.strictObject({
+  modelPath: z.string().min(1).nullable().default(null),
+  defaultConfidence: fraction.default(0.5),
+  defaultRegimeWeight: fraction.default(0.5),
+  defaultToxicity: fraction.default(0.5),
+  retrainAccuracyDropThreshold: z.number().positive().max(0.5).default(0.1),
+  retrainMinSamples: z.int().min(100).default(1000),
+  retrainIntervalBars: count.nullable().default(null),
+  inferenceTimeoutMs: positive.default(250),
+  latencyBudgetMs: positive.default(10),
+  barAgeMaxNs: z.coerce.bigint().positive().nullable().default(null),
+  featureNames: z
+    .array(z.enum(FEATURE_NAMES))
+    .min(1)
+    .default([...FEATURE_NAMES]),
+  userFeatures: z.array(z.string().min(1)).default([]),
+  labels: labelsSchema.prefault({}),
+  vpin: vpinSchema.prefault({}),
+  training: trainingSchema.prefault({}),
+  sizing: sizingSchema.prefault({}),
+  store: storeSchema.prefault({}),
+});
+
+/** The complete configuration, frozen. Every field with its meaning and default is in the README's table. */
+export type OrchestratorConfig = DeepReadonly<z.output<typeof schema>>;
+/** What a user writes: every field may be left out. */
+export type OrchestratorConfigInput = z.input<typeof schema>;
+
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
+/** Refused with every invalid value at once; `issues` gives each by its path. */
+export class ConfigError extends OrchestratorError {
+  constructor(readonly issues: readonly { readonly path: string; readonly message: string }[]) {
+    super('CONFIG_INVALID', issues.map(({ path, message }) => `${path}: ${message}`).join('; '), {
+      field: issues[0]?.path ?? '',
+    });
+  }
+}
+
+export const OrchestratorConfig = {
+  /** Defaults filled in, checked, frozen. Throws {@link ConfigError}. */
+  parse(input: OrchestratorConfigInput = {}): OrchestratorConfig {
+    return parseConfig(input);
+  },
+
+  /** A JSON file, then the environment over it, then `overrides` over both. */
+  load(
+    options: { file?: string; environment?: NodeJS.ProcessEnv; overrides?: OrchestratorConfigInput } = {},
+  ): OrchestratorConfig {
+    const file = options.file === undefined ? {} : readConfigFile(options.file);
+    return parseConfig(merge(merge(file, fromEnvironment(options.environment ?? {})), { ...options.overrides }));
+  },
+};
+
+const ENVIRONMENT_PREFIX = 'ML4T_';
+/** Variables with the prefix that are no fields of the configuration. */
+const ENVIRONMENT_OTHERS = new Set(['ML4T_LOG_LEVEL', 'ML4T_TEST_SIZE']);
+
+type Tree = { [key: string]: unknown };
+
+/** `ML4T_DEFAULT_CONFIDENCE=0.6`, nested fields behind a double underscore: `ML4T_TRAINING__ROUNDS=50`. Values are JSON, or else plain text. */
+function fromEnvironment(environment: NodeJS.ProcessEnv): Tree {
+  let tree: Tree = {};
+  for (const [name, text] of Object.entries(environment)) {
+    if (!name.startsWith(ENVIRONMENT_PREFIX) || ENVIRONMENT_OTHERS.has(name) || text === undefined) continue;
+    const path = name.slice(ENVIRONMENT_PREFIX.length).split('__').map(camelCase);
+    tree = merge(tree, path.reduceRight<unknown>((value, key) => ({ [key]: value }), jsonOrText(text)) as Tree);
+  }
+  return tree;
+}
+
+function parseConfig(input: unknown): OrchestratorConfig {
+  const result = schema.safeParse(input);
+  if (!result.success) {
+    throw new ConfigError(
+      result.error.issues.map(({ path, message }) => ({ path: path.join('.') || '(configuration)', message })),
+    );
+  }
+  const config = result.data;
+  const twice = config.userFeatures.filter(
+    (name, index, all) => all.indexOf(name) !== index || (FEATURE_NAMES as readonly string[]).includes(name),
+  );
+  if (twice.length > 0) {
+    throw new ConfigError(twice.map((name) => ({ path: 'userFeatures', message: `${name} is taken already` })));
+  }
+  return deepFreeze(config);
+}
+
+function readConfigFile(path: string): Tree {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Tree;
+  } catch (error) {
+    throw new ConfigError([{ path: '(file)', message: `${path}: ${(error as Error).message}` }]);
+  }
+}
+
+function merge(base: Tree, over: Tree): Tree {
+  const merged = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    if (value === undefined) continue;
+    merged[key] = isTree(merged[key]) && isTree(value) ? merge(merged[key], value) : value;
+  }
+  return merged;
+}
+
+function isTree(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function camelCase(name: string): string {
+  return name.toLowerCase().replace(/_([a-z])/g, (_match, letter: string) => letter.toUpperCase());
+}
+
+function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function deepFreeze<T extends object>(value: T): DeepReadonly<T> {
+  for (const child of Object.values(value)) if (typeof child === 'object' && child !== null) deepFreeze(child);
+  return Object.freeze(value) as DeepReadonly<T>;
+}

@@ -1,0 +1,47 @@
+export { type Clock, systemClock } from './clock.js';
+export { ConfigError, OrchestratorConfig, type OrchestratorConfigInput } from './config.js';
+export { type ErrorCode, OrchestratorError } from './errors.js';
+export { HISTORY_BARS_MIN } from './features/feature-columns.js';
+export { extractFeatures, FEATURE_NAMES, featureMatrix } from './features/feature-row.js';
+export { FeatureSet } from './features/feature-set.js';
+export type { AnswerTotals } from './inference/answer-counts.js';
+export { InferenceLoop } from './inference/inference-loop.js';
+export { InferenceResult } from './inference/inference-result.js';
+export {
+  OUTCOMES,
+  type TripleBarrierLabels,
+  type TripleBarrierOptions,
+  tripleBarrierLabels,
+} from './labeling/triple-barrier.js';
+export { averageUniqueness } from './labeling/uniqueness.js';
+export { averageTrueRange } from './market/atr.js';
+export { type Bar, type BarColumns, BarSeries } from './market/bar.js';
+export { type BarsCsvOptions, type BarsFile, loadBarsCsv, readBarsCsv } from './market/bars-csv.js';
+export type { DegradedReason, EnrichedSignalEvent, MetaOutput, SignalEvent } from './market/events.js';
+export { type BundleMetrics, BundleScorer, type ModelBundle } from './model/bundle.js';
+export { decodeBundle, encodeBundle } from './model/bundle-codec.js';
+export { ModelPersistence } from './model/persistence.js';
+export { ML4TOrchestrator, type OrchestratorEvents } from './orchestrator.js';
+export { type ToxicityLevel, VpinIndicator, type VpinOptions } from './orderflow/vpin.js';
+export { PRIMARY_SIGNALS, type PrimarySignalName, primarySides } from './primary/primary-signal.js';
+export { decidePromotion, type PromotionEvidence, type Verdict } from './retrain/promotion-gate.js';
+export {
+  IntegratedSizer,
+  type IntegratedSizerOptions,
+  type SizingInput,
+  type SizingResult,
+} from './sizing/integrated-sizer.js';
+export {
+  type AlphaOutput,
+  type Portfolio,
+  type RiskDecision,
+  type RiskLimits,
+  RiskStage,
+} from './sizing/risk-stage.js';
+export type { TrainingProgress } from './training/train-model.js';
+export { TrainingLoop, type TrainOptions } from './training/training-loop.js';
+export type { TrainingReport } from './training/training-report.js';
+export { TrainingResult } from './training/training-result.js';
+export type { LabelCounts, TrainingSeries } from './training/training-set.js';
+export { accuracy, brierScore, logLoss, rocAuc } from './validation/metrics.js';
+export { purgedWalkForward } from './validation/walk-forward.js';

@@ -1,0 +1,42 @@
+import type { Clock } from '../clock.js';
+import { FEATURE_COUNT, writeFeatureRow } from '../features/feature-row.js';
+import type { FeatureSet } from '../features/feature-set.js';
+import type { BundleScorer } from '../model/bundle.js';
+import type { StoredColumns } from '../store/bar-store.js';
+import { InferenceResult } from './inference-result.js';
+
+/**
+ * Evaluates signals one after the other: window → feature row → confidence. The result is a function of the bars up to `asOf`, the side, the user's
+ * values and the bundle; nothing else is remembered. Keeps scratch rows, so a loop belongs to one thread.
+ */
+export class InferenceLoop {
+  private readonly row = new Float64Array(FEATURE_COUNT);
+  private readonly encoded: Float32Array;
+
+  constructor(
+    private readonly featureSet: FeatureSet,
+    private readonly defaultConfidence: number,
+    private readonly clock: Clock,
+  ) {
+    this.encoded = new Float32Array(featureSet.columnCount);
+  }
+
+  /** `asOf` must be a bar of a window that was read as complete. `regimeWeight` NaN while there is no regime model. */
+  evaluate(
+    columns: StoredColumns,
+    asOf: number,
+    side: -1 | 1,
+    regimeWeight: number,
+    userValues: Float64Array,
+    scorer: BundleScorer | null,
+  ): InferenceResult {
+    const start = this.clock.monotonicNs();
+    const toxicity = columns.vpin[columns.base + (asOf & columns.mask)]!;
+    writeFeatureRow(columns, asOf, side, toxicity, regimeWeight, this.row, 0);
+    this.featureSet.encodeRow(this.row, userValues, this.encoded, 0);
+    const extracted = this.clock.monotonicNs();
+    const confidence = scorer === null ? this.defaultConfidence : scorer.confidence(this.encoded, 0);
+    const end = this.clock.monotonicNs();
+    return new InferenceResult(confidence, scorer !== null, extracted - start, end - extracted, end - start);
+  }
+}

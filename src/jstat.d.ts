@@ -1,0 +1,6 @@
+/** The part of jstat that is used here; the package ships no declarations. */
+declare module 'jstat' {
+  export const jStat: {
+    readonly normal: { cdf(x: number, mean: number, standardDeviation: number): number };
+  };
+}

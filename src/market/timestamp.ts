@@ -1,0 +1,45 @@
+const ISO = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|z|[+-]\d{2}:?\d{2})?$/;
+const INTEGER = /^-?\d{1,19}$/;
+const NS_PER_MS = 1_000_000n;
+const NS_PER_MINUTE = 60_000_000_000n;
+const INT64_MAX = 2n ** 63n - 1n;
+
+/**
+ * Nanoseconds since the epoch, or null if the text is no timestamp. Accepts ISO 8601 (space or T, with or without a zone,
+ * no zone meaning UTC, up to nine fractional digits) and integers in s, ms, µs or ns, told apart by magnitude:
+ * below 1e11 seconds, below 1e14 milliseconds, below 1e17 microseconds.
+ */
+export function parseTimestampNs(text: string): bigint | null {
+  const cell = text.trim();
+  return INTEGER.test(cell) ? fromInteger(BigInt(cell)) : fromIso(cell);
+}
+
+function fromInteger(value: bigint): bigint | null {
+  const magnitude = value < 0n ? -value : value;
+  if (magnitude > INT64_MAX) return null;
+  if (magnitude < 10n ** 11n) return value * 1_000_000_000n;
+  if (magnitude < 10n ** 14n) return value * 1_000_000n;
+  if (magnitude < 10n ** 17n) return value * 1_000n;
+  return value;
+}
+
+function fromIso(cell: string): bigint | null {
+  const match = ISO.exec(cell);
+  if (!match) return null;
+  const [year, month, day, hour, minute, second] = match.slice(1, 7).map((part) => Number(part ?? 0));
+  const ms = Date.UTC(year!, month! - 1, day!, hour!, minute!, second!);
+  const date = new Date(ms);
+  // Date.UTC rolls 31 February over into March; a date that does not come back as it went in never existed.
+  const exists =
+    date.getUTCMonth() === month! - 1 && date.getUTCDate() === day! && hour! < 24 && minute! < 60 && second! < 60;
+  if (!exists) return null;
+  const fraction = BigInt((match[7] ?? '').padEnd(9, '0'));
+  return BigInt(ms) * NS_PER_MS + fraction - zoneOffsetNs(match[8]);
+}
+
+function zoneOffsetNs(zone: string | undefined): bigint {
+  if (zone === undefined || zone === 'Z' || zone === 'z') return 0n;
+  const digits = zone.replace(':', '');
+  const minutes = BigInt(digits.slice(1, 3)) * 60n + BigInt(digits.slice(3, 5));
+  return (zone.startsWith('-') ? -minutes : minutes) * NS_PER_MINUTE;
+}

@@ -1,0 +1,70 @@
+import type { TripleBarrier } from '../labeling/triple-barrier.js';
+import { type Forest, ForestScorer, probabilityOf } from './forest.js';
+
+/** Out-of-sample figures of the walk-forward validation behind a bundle, each beside what knowing only the base rate would score. NaN = undefined. */
+export interface BundleMetrics {
+  readonly nFolds: number;
+  readonly nSamples: number;
+  readonly effectiveN: number;
+  readonly accuracy: number;
+  readonly majorityAccuracy: number;
+  readonly auc: number;
+  readonly logLoss: number;
+  readonly baseRateLogLoss: number;
+  readonly brier: number;
+  readonly baseRateBrier: number;
+}
+
+/** What a bundle says about itself beside its numbers. */
+export interface BundleHeader {
+  /** 'base-rate': no trees, every confidence is the base rate. */
+  readonly kind: 'trees' | 'base-rate';
+  readonly createdAtNs: bigint;
+  readonly featureNames: readonly string[];
+  readonly featureFingerprint: string;
+  readonly labels: TripleBarrier;
+  /** First and last bar close the bundle has seen, label horizons included. */
+  readonly trainingStartNs: bigint;
+  readonly trainingEndNs: bigint;
+  readonly instrumentIds: readonly string[];
+  readonly baseRate: number;
+  readonly seed: number;
+  readonly boosterParameters: Readonly<Record<string, number>>;
+  readonly rounds: number;
+  /** Share of the total gain by feature name; all 0 without trees. */
+  readonly importance: Readonly<Record<string, number>>;
+  readonly metrics: BundleMetrics;
+}
+
+/** Everything one answer depends on. Immutable; `modelId` is derived from the content, so equal ids mean equal bytes. */
+export interface ModelBundle extends BundleHeader {
+  readonly modelId: string;
+  readonly forest: Forest;
+  /** Encoded rows and the confidences they must give, checked whenever the bundle is loaded. */
+  readonly goldenRows: Float32Array;
+  readonly goldenConfidences: Float64Array;
+}
+
+export const GOLDEN_ROW_COUNT = 64;
+
+/** Turns encoded feature rows into meta-confidences with one bundle. Belongs to one thread. */
+export class BundleScorer {
+  private readonly scorer: ForestScorer;
+
+  constructor(readonly bundle: Pick<ModelBundle, 'forest'>) {
+    this.scorer = new ForestScorer(bundle.forest);
+  }
+
+  /** P(meta-label = 1) of the row at `offset`. */
+  confidence(rows: Float32Array, offset: number): number {
+    return probabilityOf(this.scorer.margin(rows, offset));
+  }
+
+  /** Confidences of all rows. */
+  confidences(rows: Float32Array): Float64Array {
+    const columnCount = this.bundle.forest.featureCount;
+    const confidences = new Float64Array(rows.length / columnCount);
+    for (let k = 0; k < confidences.length; k++) confidences[k] = this.confidence(rows, k * columnCount);
+    return confidences;
+  }
+}

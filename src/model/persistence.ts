@@ -1,0 +1,120 @@
+import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { OrchestratorError, toErrorRecord } from '../errors.js';
+import type { Logger } from '../log.js';
+import type { ModelBundle } from './bundle.js';
+import { decodeBundle } from './bundle-codec.js';
+
+const VERSIONS_KEPT = 5;
+const CURRENT_FILE = 'current';
+const MODEL_FILE = /^\d{20}-[0-9a-f]{16}\.ml4t$/;
+
+/**
+ * Model bundles in one directory: immutable files named by creation time and id, and a `current` pointer to the one in service.
+ * Every file is written under another name, synced, renamed into place, and the directory synced, so a crash leaves the old state or the new one.
+ */
+export class ModelPersistence {
+  constructor(
+    readonly directory: string,
+    private readonly logger: Logger,
+  ) {}
+
+  /** Stores the bundle, points `current` at it and forgets all but the newest five. Throws what {@link decodeBundle} throws, or MODEL_NOT_SAVED. */
+  async save(bytes: Uint8Array): Promise<ModelBundle> {
+    const bundle = decodeBundle(bytes);
+    const name = `${String(bundle.createdAtNs).padStart(20, '0')}-${bundle.modelId}.ml4t`;
+    try {
+      await mkdir(this.directory, { recursive: true });
+      await this.replace(name, bytes);
+      await this.replace(CURRENT_FILE, new TextEncoder().encode(`${name}\n`));
+      await this.forgetOld(name);
+    } catch (error) {
+      throw new OrchestratorError(
+        'MODEL_NOT_SAVED',
+        `cannot store a model in ${this.directory}: ${(error as Error).message}`,
+        {
+          field: 'modelPath',
+          cause: error,
+        },
+      );
+    }
+    return bundle;
+  }
+
+  /** The bundle `current` points at, or null: then nothing was stored yet, or it is damaged, which is logged with its code. Never throws for what is on disk. */
+  async loadCurrent(): Promise<ModelBundle | null> {
+    try {
+      return await this.readCurrent();
+    } catch (error) {
+      const { code, message } = toErrorRecord(error, 'MODEL_CORRUPT');
+      if (code !== 'MODEL_NOT_FOUND')
+        this.logger.error({ code, reason: message }, 'the stored model cannot be used; starting without one');
+      return null;
+    }
+  }
+
+  /** As {@link loadCurrent}, but throws MODEL_NOT_FOUND, or what {@link decodeBundle} throws. */
+  async readCurrent(): Promise<ModelBundle> {
+    const name = new TextDecoder().decode(await this.read(CURRENT_FILE)).trim();
+    if (!MODEL_FILE.test(name))
+      throw new OrchestratorError('MODEL_CORRUPT', 'the pointer to the current model is damaged', { field: 'current' });
+    return decodeBundle(await this.read(name));
+  }
+
+  /** File names of the stored bundles, newest first. */
+  async list(): Promise<string[]> {
+    const names = await readdir(this.directory);
+    return names
+      .filter((name) => MODEL_FILE.test(name))
+      .sort()
+      .reverse();
+  }
+
+  private async read(name: string): Promise<Uint8Array> {
+    return readModelFile(join(this.directory, name));
+  }
+
+  private async replace(name: string, bytes: Uint8Array): Promise<void> {
+    const temporary = join(this.directory, `.${name}.${process.pid}.tmp`);
+    const file = await open(temporary, 'w');
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, join(this.directory, name));
+    await this.syncDirectory();
+  }
+
+  private async syncDirectory(): Promise<void> {
+    const directory = await open(this.directory, 'r');
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+  }
+
+  private async forgetOld(inService: string): Promise<void> {
+    const old = (await this.list()).slice(VERSIONS_KEPT).filter((name) => name !== inService);
+    for (const name of old) await unlink(join(this.directory, name));
+  }
+}
+
+/** Bytes of a model file. Throws MODEL_NOT_FOUND when there is none, FILE_UNREADABLE when it cannot be read. */
+export async function readModelFile(path: string): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await readFile(path));
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new OrchestratorError(
+      missing ? 'MODEL_NOT_FOUND' : 'FILE_UNREADABLE',
+      `${path}: ${(error as Error).message}`,
+      {
+        field: 'model',
+        cause: error,
+      },
+    );
+  }
+}

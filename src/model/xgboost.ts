@@ -1,0 +1,177 @@
+import { createRequire } from 'node:module';
+import { OrchestratorError } from '../errors.js';
+
+type XgboostModule = typeof import('ml-xgboost/dist/wasm/xgboost.js').default;
+
+/** XGBoost's documented parameters that this build honours under `hist`; it ignores unknown names silently, so nothing else is let through. */
+const PARAMETER_NAMES = [
+  'eta',
+  'max_depth',
+  'max_bin',
+  'lambda',
+  'alpha',
+  'gamma',
+  'min_child_weight',
+  'max_delta_step',
+  'subsample',
+  'colsample_bytree',
+  'base_score',
+  'seed',
+] as const;
+
+export type BoosterParameters = Readonly<Partial<Record<(typeof PARAMETER_NAMES)[number], number>>>;
+
+/** What a prediction is: a probability, or the margin behind it; the trees are the same. */
+export type BoosterObjective = 'binary:logistic' | 'binary:logitraw';
+
+/** What the library takes for "missing"; {@link toModelValue} keeps real values away from it. */
+const MISSING = -1;
+const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
+
+let loading: Promise<XgboostModule> | undefined;
+
+/** Loads the WebAssembly once per thread. Its heap only grows, and a throw inside leaves it undefined: run it in a worker that can be ended. */
+function loadModule(): Promise<XgboostModule> {
+  // required, not imported: the file is a script that assigns module.exports before it is ready.
+  loading ??= (createRequire(import.meta.url)('ml-xgboost/dist/wasm/xgboost.js') as XgboostModule).isReady;
+  return loading;
+}
+
+/** A boosted-tree classifier inside ml-xgboost, on the `hist` method. Must be freed. */
+export class Booster {
+  private freed = false;
+
+  private constructor(
+    private readonly module: XgboostModule,
+    private readonly model: number,
+    private readonly columnCount: number,
+  ) {}
+
+  /**
+   * A booster over row-major float32 rows (NaN = missing) and labels 0/1, not trained yet.
+   * Throws BOOSTER_INPUT_INVALID, BOOSTER_PARAMETER_UNKNOWN, BOOSTER_FAILED.
+   */
+  static async create(
+    rows: Float32Array,
+    labels: Uint8Array,
+    columnCount: number,
+    parameters: BoosterParameters,
+    objective: BoosterObjective = 'binary:logistic',
+  ): Promise<Booster> {
+    checkInput(rows, labels, columnCount);
+    checkParameters(parameters);
+    const module = await loadModule();
+    const rowPointer = copyToHeap(module, rows, (value) => (Number.isNaN(value) ? MISSING : value));
+    const labelPointer = copyToHeap(module, labels, (label) => label);
+    const model = guarded('create', () => module._create_model(rowPointer, labelPointer, labels.length, columnCount));
+    module._free(rowPointer);
+    module._free(labelPointer);
+    const setParameter = module.cwrap('set_param', null, ['number', 'string', 'string']);
+    const fixed = { booster: 'gbtree', objective, tree_method: 'hist', silent: 1 };
+    for (const [name, value] of Object.entries({ ...fixed, ...parameters })) setParameter(model, name, String(value));
+    return new Booster(module, model, columnCount);
+  }
+
+  /** Adds boosting rounds; many small steps give the same trees as one large one. Throws BOOSTER_FAILED, after which the thread must be replaced. */
+  train(rounds: number): void {
+    this.checkLive();
+    guarded('train', () => this.module._train_full_model(this.model, rounds));
+  }
+
+  /** The model file of the trees so far. */
+  save(): Uint8Array {
+    this.checkLive();
+    const size = guarded('save', () => this.module._save_model(this.model));
+    if (size <= 0) throw new OrchestratorError('BOOSTER_FAILED', 'ml-xgboost could not save its model');
+    const pointer = this.module._malloc(size);
+    this.module._get_file_content(pointer, size);
+    const bytes = this.module.HEAPU8.slice(pointer, pointer + size);
+    this.module._free(pointer);
+    return bytes;
+  }
+
+  /** The library's own prediction for one encoded row, in float32: slow, there to check the scorer against. */
+  predictOne(row: Float32Array): number {
+    this.checkLive();
+    if (row.length !== this.columnCount) {
+      throw new OrchestratorError('BOOSTER_INPUT_INVALID', `a row has ${this.columnCount} values, not ${row.length}`, {
+        field: 'row',
+      });
+    }
+    const rowPointer = copyToHeap(this.module, row, (value) => (Number.isNaN(value) ? MISSING : value));
+    const outPointer = this.module._malloc(FLOAT_BYTES);
+    guarded('predict', () => this.module._predict_one(this.model, rowPointer, this.columnCount, outPointer));
+    const prediction = this.module.HEAPF32[outPointer / FLOAT_BYTES]!;
+    this.module._free(rowPointer);
+    this.module._free(outPointer);
+    return prediction;
+  }
+
+  /** Gives the model's memory back to the WebAssembly heap; harmless when repeated. */
+  free(): void {
+    if (this.freed) return;
+    this.freed = true;
+    this.module._free_memory_model(this.model);
+  }
+
+  private checkLive(): void {
+    if (this.freed) throw new OrchestratorError('BOOSTER_FAILED', 'the booster was freed already');
+  }
+}
+
+function checkInput(rows: Float32Array, labels: Uint8Array, columnCount: number): void {
+  const refuse = (message: string, field: string): never => {
+    throw new OrchestratorError('BOOSTER_INPUT_INVALID', message, { field });
+  };
+  if (!Number.isInteger(columnCount) || columnCount < 1) refuse(`${columnCount} columns`, 'columnCount');
+  if (labels.length === 0) refuse('no rows', 'labels');
+  if (rows.length !== labels.length * columnCount) {
+    refuse(`${rows.length} values are not ${labels.length} rows of ${columnCount}`, 'rows');
+  }
+  if (labels.some((label) => label > 1)) refuse('a label is neither 0 nor 1', 'labels');
+  let known = 0;
+  for (let i = 0; i < rows.length; i++) {
+    const value = rows[i]!;
+    if (value === MISSING || value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY) {
+      refuse(`value ${value} in row ${Math.floor(i / columnCount)} was not encoded`, 'rows');
+    }
+    if (!Number.isNaN(value)) known++;
+  }
+  if (known === 0) refuse('every value is missing', 'rows');
+}
+
+function checkParameters(parameters: BoosterParameters): void {
+  for (const [name, value] of Object.entries(parameters)) {
+    if (!(PARAMETER_NAMES as readonly string[]).includes(name)) {
+      throw new OrchestratorError('BOOSTER_PARAMETER_UNKNOWN', `${name} is no parameter of this build`, {
+        field: name,
+      });
+    }
+    if (!Number.isFinite(value))
+      throw new OrchestratorError('BOOSTER_INPUT_INVALID', `parameter ${name} is ${value}`, { field: name });
+  }
+}
+
+function copyToHeap(
+  module: XgboostModule,
+  values: Float32Array | Uint8Array,
+  encode: (value: number) => number,
+): number {
+  const pointer = module._malloc(values.length * FLOAT_BYTES);
+  // The heap view is taken after the allocation, which may have replaced it.
+  const heap = module.HEAPF32;
+  const start = pointer / FLOAT_BYTES;
+  for (let i = 0; i < values.length; i++) heap[start + i] = encode(values[i]!);
+  return pointer;
+}
+
+/** The library throws strings; this is the one place that expects them. */
+function guarded<T>(step: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw new OrchestratorError('BOOSTER_FAILED', `ml-xgboost failed in ${step}: ${String(error).slice(0, 200)}`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,155 @@
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { type Remote, releaseProxy, transfer, wrap } from 'comlink';
+import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
+import type { Clock } from '../clock.js';
+import { fromErrorRecord, OrchestratorError } from '../errors.js';
+import type { Logger } from '../log.js';
+import { decodeBundle } from '../model/bundle-codec.js';
+import type { TrainedModel, TrainingProgress, TrainingRequest } from './train-model.js';
+import type { TrainingPlan } from './training-plan.js';
+import { TrainingResult } from './training-result.js';
+import { type TrainingService, toSeriesMessage } from './training-service.js';
+import type { TrainingSeries } from './training-set.js';
+
+export interface TrainOptions {
+  onProgress?: (progress: TrainingProgress) => void;
+  /** Cancels between boosting rounds; the promise rejects with TRAINING_CANCELLED. */
+  signal?: AbortSignal;
+  /** File of the serving bundle, which the new one is compared with. */
+  incumbent?: Uint8Array;
+}
+
+export interface TrainingLoopOptions {
+  readonly plan: TrainingPlan;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Trainings that may wait behind the running one. */
+  readonly queuedMax: number;
+  /** The thread to train on; tests put a faulty one here. */
+  readonly workerUrl?: URL;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  readonly service: Remote<TrainingService>;
+  /** Rejects when the thread ends. */
+  readonly ended: Promise<never>;
+}
+
+const WORKER_URL = new URL('../../workers/training.worker.js', import.meta.url);
+
+/**
+ * Trains in the training worker, one model at a time with a bounded queue behind it. The thread starts with the first training, is replaced when it dies or the
+ * library in it fails, and ends when nothing is left to train, which gives its memory back.
+ */
+export class TrainingLoop {
+  private readonly options: TrainingLoopOptions;
+  private readonly closing = new AbortController();
+  private thread: Thread | null = null;
+  private tail: Promise<unknown> = Promise.resolve();
+  private pendingCount = 0;
+
+  constructor(options: TrainingLoopOptions) {
+    this.options = options;
+  }
+
+  /**
+   * Trains on the series, pooled in time. Rejects with the `code` of what went wrong: bad input or INSUFFICIENT_DATA, TRAINING_QUEUE_FULL, TRAINING_CANCELLED,
+   * TRAINING_WORKER_DIED, BOOSTER_FAILED, or STOPPED after {@link close}.
+   */
+  async train(series: TrainingSeries | readonly TrainingSeries[], options: TrainOptions = {}): Promise<TrainingResult> {
+    if (this.closing.signal.aborted) throw stopped();
+    if (this.pendingCount > this.options.queuedMax) {
+      throw new OrchestratorError('TRAINING_QUEUE_FULL', `${this.options.queuedMax} trainings are waiting already`);
+    }
+    const all: readonly TrainingSeries[] = Array.isArray(series) ? series : [series as TrainingSeries];
+    if (all.length === 0)
+      throw new OrchestratorError('INSUFFICIENT_DATA', 'training needs at least one series', { field: 'series' });
+    this.pendingCount++;
+    const turn = this.tail.then(() => this.trainNow(all, options));
+    this.tail = turn.catch(() => undefined);
+    try {
+      const trained = await turn;
+      return new TrainingResult(trained.bundle === null ? null : decodeBundle(trained.bundle), trained.report);
+    } finally {
+      this.pendingCount--;
+      if (this.pendingCount === 0) await this.endThread();
+    }
+  }
+
+  /** Cancels what runs and what waits, and ends the thread. Idempotent. */
+  async close(): Promise<void> {
+    this.closing.abort();
+    await this.tail;
+    await this.endThread();
+  }
+
+  private async trainNow(series: readonly TrainingSeries[], options: TrainOptions): Promise<TrainedModel> {
+    const signal = AbortSignal.any([this.closing.signal, ...(options.signal ? [options.signal] : [])]);
+    if (signal.aborted) throw this.cancellation();
+    const cancel = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
+    const onAbort = (): void => void Atomics.store(new Int32Array(cancel), 0, 1);
+    signal.addEventListener('abort', onAbort, { once: true });
+    const { port1, port2 } = new MessageChannel();
+    port1.on('message', (progress: TrainingProgress) => options.onProgress?.(progress));
+    this.thread ??= this.startThread();
+    const { service, ended } = this.thread;
+    const request: TrainingRequest = {
+      series,
+      plan: this.options.plan,
+      createdAtNs: this.options.clock.epochNs(),
+      incumbent: options.incumbent ?? null,
+    };
+    try {
+      const reply = await Promise.race([
+        service.train({ ...request, series: series.map(toSeriesMessage) }, cancel, transfer(port2, [port2])),
+        ended,
+      ]);
+      if (reply.kind === 'trained') return reply.trained;
+      throw reply.error.code === 'TRAINING_CANCELLED' ? this.cancellation() : fromErrorRecord(reply.error);
+    } catch (error) {
+      // After a failure inside the library its memory is undefined: the next training gets a new thread.
+      await this.endThread();
+      throw error;
+    } finally {
+      port1.close();
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  private startThread(): Thread {
+    const worker = new Worker(this.options.workerUrl ?? WORKER_URL, { stderr: true });
+    worker.stderr.on('data', (text: Buffer) =>
+      this.options.logger.debug({ text: text.toString().trim() }, 'training thread'),
+    );
+    const ended = new Promise<never>((_resolve, reject) => {
+      worker.once('error', (error) => reject(workerDied(error.message, error)));
+      worker.once('exit', (exitCode) => reject(workerDied(`it exited with ${exitCode}`)));
+    });
+    // Between trainings nobody waits for the end of the thread.
+    ended.catch(() => undefined);
+    return { worker, service: wrap<TrainingService>(nodeEndpoint(worker)), ended };
+  }
+
+  private async endThread(): Promise<void> {
+    const thread = this.thread;
+    if (thread === null) return;
+    this.thread = null;
+    thread.service[releaseProxy]();
+    await thread.worker.terminate();
+  }
+
+  private cancellation(): OrchestratorError {
+    return this.closing.signal.aborted
+      ? stopped()
+      : new OrchestratorError('TRAINING_CANCELLED', 'the training was cancelled');
+  }
+}
+
+function workerDied(reason: string, cause?: unknown): OrchestratorError {
+  return new OrchestratorError('TRAINING_WORKER_DIED', `the training thread died: ${reason}`, { cause });
+}
+
+function stopped(): OrchestratorError {
+  return new OrchestratorError('STOPPED', 'the training loop is closed');
+}

@@ -1,0 +1,54 @@
+import type { OrchestratorConfig } from '../config.js';
+import type { FeatureName } from '../features/feature-row.js';
+import { FeatureSet } from '../features/feature-set.js';
+import type { TripleBarrier } from '../labeling/triple-barrier.js';
+import type { BoosterParameters } from '../model/xgboost.js';
+
+/** The part of the configuration a training depends on, as plain data that crosses to the training thread. */
+export interface TrainingPlan {
+  readonly labels: TripleBarrier;
+  readonly featureNames: readonly FeatureName[];
+  readonly userFeatures: readonly string[];
+  readonly vpin: OrchestratorConfig['vpin'];
+  /** null: sizes from the length of the series. */
+  readonly trainBars: number | null;
+  readonly testBars: number | null;
+  readonly embargoBars: number;
+  readonly expanding: boolean;
+  readonly rounds: number;
+  readonly earlyStoppingRounds: number | null;
+  readonly boosterParameters: BoosterParameters;
+  readonly seed: number;
+}
+
+export function trainingPlanOf(config: OrchestratorConfig): TrainingPlan {
+  const { training } = config;
+  return {
+    labels: config.labels,
+    featureNames: config.featureNames,
+    userFeatures: config.userFeatures,
+    vpin: config.vpin,
+    trainBars: training.trainBars,
+    testBars: training.testBars,
+    embargoBars: training.embargoBars,
+    expanding: training.expanding,
+    rounds: training.rounds,
+    earlyStoppingRounds: training.earlyStoppingRounds,
+    boosterParameters: {
+      max_depth: training.maxDepth,
+      eta: training.eta,
+      subsample: training.subsample,
+      colsample_bytree: training.colsampleByTree,
+      lambda: training.lambda,
+      gamma: training.gamma,
+      min_child_weight: training.minChildWeight,
+      seed: training.seed,
+    },
+    seed: training.seed,
+  };
+}
+
+/** The features of this configuration; VPIN's parameters are part of their meaning. */
+export function featureSetOf(plan: Pick<TrainingPlan, 'featureNames' | 'userFeatures' | 'vpin'>): FeatureSet {
+  return new FeatureSet(plan.featureNames, plan.userFeatures, { ...plan.vpin });
+}
