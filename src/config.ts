@@ -85,7 +85,7 @@ const schema = z.strictObject({
 /** The complete configuration, frozen. Every field with its meaning and default is in the README's table. */
 export type OrchestratorConfig = DeepReadonly<z.output<typeof schema>>;
 /** What a user writes: every field may be left out. */
-export type OrchestratorConfigInput = z.input<typeof schema>;
+export type OrchestratorConfigInput = DeepReadonly<z.input<typeof schema>>;
 
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 

@@ -7,11 +7,13 @@ import type { BarStore } from '../store/bar-store.js';
 /** A signal that was let in: checked, its bars merged, its user features copied and its as-of bar fixed. */
 export interface AdmittedSignal {
   readonly signalId: string;
-  /** The caller's event, with its id, frozen. */
+  /** The caller's event as it was, with its id. */
   readonly event: SignalEvent;
   readonly userValues: Float64Array;
   readonly asOf: number;
 }
+
+const NO_VALUES = new Float64Array(0);
 
 /** Lets signals in. A refused one throws and leaves nothing behind; its bars are all merged or none. */
 export class Admission {
@@ -26,17 +28,36 @@ export class Admission {
   /** Throws INVALID_SIGNAL or MISSING_FEATURE with the field, or what {@link BarStore.merge} throws. */
   admit(event: SignalEvent): AdmittedSignal {
     checkEvent(event);
-    const userValues = new Float64Array(this.featureSet.user.length);
+    const userCount = this.featureSet.user.length;
+    const userValues = userCount === 0 ? NO_VALUES : new Float64Array(userCount);
     if (event.signal !== 0) this.featureSet.readUserFeatures(event.features, userValues);
     if (event.bars !== undefined) this.store.merge(event.instrumentId, event.bars);
     const signalId = event.signalId ?? `${this.idPrefix}-${++this.idCount}`;
-    const features = event.features === undefined ? {} : { features: Object.freeze({ ...event.features }) };
     return {
       signalId,
-      event: Object.freeze({ ...event, signalId, ...features }),
+      event: new AdmittedEvent(event, signalId),
       userValues,
       asOf: this.store.asOf(event.instrumentId, event.timestamp),
     };
+  }
+}
+
+/** A copy that the caller can no longer change. Built field by field: spreading and freezing cost more than the whole inference. */
+class AdmittedEvent implements SignalEvent {
+  readonly instrumentId: string;
+  readonly signal: SignalEvent['signal'];
+  readonly timestamp: bigint;
+  readonly signalId: string;
+  declare readonly bars?: NonNullable<SignalEvent['bars']>;
+  declare readonly features?: NonNullable<SignalEvent['features']>;
+
+  constructor(event: SignalEvent, signalId: string) {
+    this.instrumentId = event.instrumentId;
+    this.signal = event.signal;
+    this.timestamp = event.timestamp;
+    this.signalId = signalId;
+    if (event.bars !== undefined) this.bars = event.bars;
+    if (event.features !== undefined) this.features = Object.freeze({ ...event.features });
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.js';
 import { FEATURE_COUNT, writeFeatureRow } from '../features/feature-row.js';
 import type { FeatureSet } from '../features/feature-set.js';
-import type { BundleScorer } from '../model/bundle.js';
+import type { RowScorer } from '../model/bundle.js';
 import type { StoredColumns } from '../store/bar-store.js';
 import { InferenceResult } from './inference-result.js';
 
@@ -28,7 +28,7 @@ export class InferenceLoop {
     side: -1 | 1,
     regimeWeight: number,
     userValues: Float64Array,
-    scorer: BundleScorer | null,
+    scorer: RowScorer | null,
   ): InferenceResult {
     const start = this.clock.monotonicNs();
     const toxicity = columns.vpin[columns.base + (asOf & columns.mask)]!;

@@ -98,22 +98,22 @@ export class BarSeries {
       volume: this.volume[index]!,
     };
   }
+}
 
-  /** The same bars in shared memory, to hand to another thread without a second copy; a series that is shared already is returned as it is. */
-  toShared(): BarSeries {
-    const columns = [this.tsEventNs, this.open, this.high, this.low, this.close, this.volume];
-    if (columns.every((column) => column.buffer instanceof SharedArrayBuffer)) return this;
-    const bytes = this.length * Float64Array.BYTES_PER_ELEMENT;
-    const buffer = new SharedArrayBuffer(bytes * columns.length);
-    const tsEventNs = new BigInt64Array(buffer, 0, this.length);
-    tsEventNs.set(this.tsEventNs);
-    const [open, high, low, close, volume] = VALUE_COLUMNS.map((name, index) => {
-      const column = new Float64Array(buffer, bytes * (index + 1), this.length);
-      column.set(this[name]);
-      return column;
-    });
-    return new BarSeries({ tsEventNs, open: open!, high: high!, low: low!, close: close!, volume: volume! });
-  }
+/** The same bars in shared memory, to hand to another thread without a second copy; a series that is shared already is returned as it is. */
+export function toSharedBars(bars: BarSeries): BarSeries {
+  const columns = [bars.tsEventNs, bars.open, bars.high, bars.low, bars.close, bars.volume];
+  if (columns.every((column) => column.buffer instanceof SharedArrayBuffer)) return bars;
+  const bytes = bars.length * Float64Array.BYTES_PER_ELEMENT;
+  const buffer = new SharedArrayBuffer(bytes * columns.length);
+  const tsEventNs = new BigInt64Array(buffer, 0, bars.length);
+  tsEventNs.set(bars.tsEventNs);
+  const [open, high, low, close, volume] = VALUE_COLUMNS.map((name, index) => {
+    const column = new Float64Array(buffer, bytes * (index + 1), bars.length);
+    column.set(bars[name]);
+    return column;
+  });
+  return BarSeries.from({ tsEventNs, open: open!, high: high!, low: low!, close: close!, volume: volume! });
 }
 
 /** What is wrong with the values of one bar. */

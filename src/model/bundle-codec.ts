@@ -21,11 +21,9 @@ const ALIGNMENT = 8;
  *   golden rows f32[64 × columns] · padding to 8 · golden confidences f64[64]
  *   SHA-256 of everything before it
  */
-export function encodeBundle(content: Omit<ModelBundle, 'modelId'>): Uint8Array {
-  const { forest, goldenRows, goldenConfidences, ...header } = content;
-  const text = JSON.stringify({ ...header, forest: forestShape(forest) }, (_key, value) =>
-    typeof value === 'bigint' ? value.toString() : value,
-  );
+export function encodeBundle(content: Omit<ModelBundle, 'modelId'> & { readonly modelId?: string }): Uint8Array {
+  const { forest, goldenRows, goldenConfidences, modelId: _derived, ...header } = content;
+  const text = canonicalJson({ ...header, forest: forestShape(forest) });
   const sections = [
     prefix(new TextEncoder().encode(text)),
     concatenate([bytesOf(forest.threshold), bytesOf(forest.leaf), bytesOf(forest.feature)]),
@@ -135,6 +133,15 @@ const headerSchema = z.object({
     featureCount: z.int().min(1).max(0x7fff),
   }),
 });
+
+/** Keys sorted, bigint as decimal strings: equal content is equal bytes, whoever put it together. */
+function canonicalJson(content: object): string {
+  return JSON.stringify(content, (_key, value: unknown) => {
+    if (typeof value === 'bigint') return value.toString();
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+    return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+  });
+}
 
 type ForestShape = Pick<Forest, 'baseMargin' | 'depth' | 'treeCount' | 'featureCount'>;
 

@@ -47,15 +47,19 @@ export interface ModelBundle extends BundleHeader {
 
 export const GOLDEN_ROW_COUNT = 64;
 
+/** P(meta-label = 1) of an encoded feature row. */
+export interface RowScorer {
+  confidence(rows: Float32Array, offset: number): number;
+}
+
 /** Turns encoded feature rows into meta-confidences with one bundle. Belongs to one thread. */
-export class BundleScorer {
+export class BundleScorer implements RowScorer {
   private readonly scorer: ForestScorer;
 
   constructor(readonly bundle: Pick<ModelBundle, 'forest'>) {
     this.scorer = new ForestScorer(bundle.forest);
   }
 
-  /** P(meta-label = 1) of the row at `offset`. */
   confidence(rows: Float32Array, offset: number): number {
     return probabilityOf(this.scorer.margin(rows, offset));
   }

@@ -17,8 +17,8 @@ export interface Fit {
 export interface FitObserver {
   /** Called between steps of boosting rounds with the share of the fit that is done; throws to cancel. */
   progress(share: number): void;
-  /** Wraps every call into ml-xgboost's training, to tell its time from ours. */
-  timed<T>(call: () => T): T;
+  /** Wraps every fitting call into ml-xgboost, to tell its time from ours. */
+  timed<T>(call: () => T | Promise<T>): Promise<T>;
 }
 
 /** Rounds between two looks at the clock, the cancel word and the inner window. */
@@ -120,7 +120,7 @@ async function boost(
     let proceed = true;
     while (proceed && done < rounds) {
       const more = Math.min(STEP_ROUNDS, rounds - done);
-      observe.timed(() => booster.train(more));
+      await observe.timed(() => booster.train(more));
       done += more;
       proceed = step(booster, done);
     }

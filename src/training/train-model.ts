@@ -326,10 +326,10 @@ class Stopwatch {
     return ms;
   }
 
-  timed<T>(call: () => T): T {
+  async timed<T>(call: () => T | Promise<T>): Promise<T> {
     const start = this.clock.monotonicNs();
     try {
-      return call();
+      return await call();
     } finally {
       this.timedMs += (this.clock.monotonicNs() - start) / 1e6;
     }

@@ -1,7 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from '../clock.js';
 import { type ErrorRecord, toErrorRecord } from '../errors.js';
-import { BarSeries } from '../market/bar.js';
+import { BarSeries, toSharedBars } from '../market/bar.js';
 import { type TrainedModel, type TrainingRequest, trainModel } from './train-model.js';
 import type { TrainingSeries } from './training-set.js';
 
@@ -47,6 +47,6 @@ export const trainingService: TrainingService = {
 };
 
 export function toSeriesMessage(series: TrainingSeries): SeriesMessage {
-  const { tsEventNs, open, high, low, close, volume } = series.bars.toShared();
+  const { tsEventNs, open, high, low, close, volume } = toSharedBars(series.bars);
   return { ...series, bars: { tsEventNs, open, high, low, close, volume } };
 }

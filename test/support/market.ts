@@ -1,15 +1,7 @@
 import { BarSeries } from '../../src/market/bar.js';
+import { seededUniform } from '../../src/random.js';
 
-/** A small seeded generator (mulberry32), uniform in [0, 1). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
+export { seededUniform as seededRandom };
 
 export const MINUTE_NS = 60_000_000_000n;
 export const FIRST_CLOSE_NS = 1_700_000_040_000_000_000n;
@@ -21,7 +13,7 @@ export function randomBars(
   options: { volume?: boolean; volatility?: number } = {},
 ): BarSeries {
   const { volume: withVolume = true, volatility = 0.001 } = options;
-  const random = seededRandom(seed);
+  const random = seededUniform(seed);
   const columns = {
     tsEventNs: new BigInt64Array(count),
     open: new Float64Array(count),

@@ -16,6 +16,11 @@ export function referenceBars(name: 'btc-perp-1m' | 'gbpusd-1m'): string | null 
   return referencePath(`data/${name}.csv`);
 }
 
+/** Path of the declarations that outside programs rely on, or null after saying aloud that they are not available. */
+export function referenceApi(): string | null {
+  return referencePath('api.d.ts');
+}
+
 function referencePath(name: string): string | null {
   const path = join(SHARED, name);
   if (existsSync(path)) return path;

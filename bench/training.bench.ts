@@ -1,0 +1,47 @@
+// How much does a whole training cost over the bare ml-xgboost fits inside it?
+import { systemClock } from '../src/clock.js';
+import { OrchestratorConfig } from '../src/config.js';
+import { PRIMARY_SIGNALS, primarySides } from '../src/primary/primary-signal.js';
+import { trainModel } from '../src/training/train-model.js';
+import { trainingPlanOf } from '../src/training/training-plan.js';
+import { checkAnswer, nowNs, report, SMOKE } from './measure.js';
+import { walkBars } from './workloads.js';
+
+const BARS = SMOKE ? 6_000 : 260_000;
+const TRAIN_BARS = SMOKE ? 2_600 : 120_000;
+const TEST_BARS = SMOKE ? 400 : 16_000;
+const FOLDS = 8;
+
+const bars = walkBars(BARS, 3);
+const sides = primarySides(PRIMARY_SIGNALS[0], bars);
+for (const earlyStoppingRounds of [null, 10]) {
+  const config = OrchestratorConfig.parse({
+    training: { trainBars: TRAIN_BARS, testBars: TEST_BARS, rounds: 100, earlyStoppingRounds, maxDepth: 3 },
+  });
+  const start = nowNs();
+  const { report: trained } = await trainModel(
+    { series: [{ instrumentId: 'walk', bars, sides }], plan: trainingPlanOf(config), createdAtNs: 0n, incumbent: null },
+    { clock: systemClock, onProgress: () => undefined, isCancelled: () => false },
+  );
+  const totalMs = (nowNs() - start) / 1e6;
+  checkAnswer(trained.nFolds >= FOLDS, `at least ${FOLDS} folds`);
+  checkAnswer(
+    trained.folds.every(({ nTrain }) => nTrain > 0.9 * TRAIN_BARS),
+    'every fold trains on its whole window',
+  );
+  const { set, folds, final, bundle, fits } = trained.timingsMs;
+  report(
+    `training, ${BARS} bars, ${trained.nFolds} folds, cap 100 rounds, early stopping ${earlyStoppingRounds ?? 'off'}`,
+    {
+      'total, s': totalMs / 1000,
+      'labels and features, s': set / 1000,
+      'folds, s': folds / 1000,
+      'final fit, s': final / 1000,
+      'bundle, s': bundle / 1000,
+      'bare fits, s': fits / 1000,
+      'total over bare fits': totalMs / fits,
+      'peak RSS, MiB': process.resourceUsage().maxRSS / 1024,
+      'log-loss': trained.logLoss,
+    },
+  );
+}

@@ -1,0 +1,29 @@
+import { type ErrorCode, OrchestratorError } from '../errors.js';
+
+const USAGE = new Set<ErrorCode>(['USAGE', 'CONFIG_INVALID']);
+const BAD_DATA = new Set<ErrorCode>([
+  'FILE_UNREADABLE',
+  'CSV_MALFORMED',
+  'MISSING_COLUMN',
+  'NOT_A_NUMBER',
+  'BAD_TIMESTAMP',
+  'TIME_NOT_INCREASING',
+  'INCONSISTENT_BAR',
+  'PRICE_NOT_POSITIVE',
+  'NEGATIVE_VOLUME',
+  'NO_ROWS',
+  'INTERVAL_UNKNOWN',
+  'INVALID_SIGNAL',
+  'MISSING_FEATURE',
+  'MODEL_NOT_FOUND',
+  'MODEL_CORRUPT',
+  'MODEL_VERSION_UNKNOWN',
+]);
+
+/** 2 usage, 3 bad data, 4 not enough data, 1 anything else. */
+export function exitCodeOf(error: unknown): number {
+  if (!(error instanceof OrchestratorError)) return 1;
+  if (USAGE.has(error.code)) return 2;
+  if (BAD_DATA.has(error.code)) return 3;
+  return error.code === 'INSUFFICIENT_DATA' ? 4 : 1;
+}

@@ -1,0 +1,40 @@
+import type { ModelBundle } from '../model/bundle.js';
+import type { TrainingResult } from '../training/training-result.js';
+import { isoTime } from './render.js';
+
+/** What `ml4t train` says when it is done. */
+export function renderTraining(result: TrainingResult, directory: string): string {
+  const { report, model } = result;
+  const stored = model === null ? 'nothing stored' : `model ${model.modelId} stored in ${directory}`;
+  return `${report.nSamples} labelled signals, ${report.nFolds} folds. ${report.verdict.sentence}\n${stored}`;
+}
+
+/** What `ml4t inspect` shows; the bundle has passed every check by then. */
+export function renderBundle(bundle: ModelBundle): string {
+  const { labels, metrics } = bundle;
+  const rows = [
+    ['model', bundle.modelId],
+    [
+      'kind',
+      bundle.kind === 'trees'
+        ? `${bundle.forest.treeCount} trees of depth ${bundle.forest.depth}`
+        : `base rate ${bundle.baseRate}`,
+    ],
+    ['created', isoTime(bundle.createdAtNs)],
+    [
+      'trained on',
+      `${bundle.instrumentIds.join(', ')}, ${isoTime(bundle.trainingStartNs)} to ${isoTime(bundle.trainingEndNs)}`,
+    ],
+    ['features', `${bundle.featureNames.length} (fingerprint ${bundle.featureFingerprint})`],
+    [
+      'labels',
+      `profit ${labels.ptMultiplier} ATR, stop ${labels.slMultiplier} ATR, horizon ${labels.maxHoldingBars} bars, cost ${labels.costBps} bps`,
+    ],
+    [
+      'walk-forward',
+      `${metrics.nFolds} folds, log-loss ${metrics.logLoss.toFixed(4)} against the base rate's ${metrics.baseRateLogLoss.toFixed(4)}, AUC ${metrics.auc.toFixed(3)}`,
+    ],
+    ['verified', `checksum, shape and ${bundle.goldenConfidences.length} golden rows`],
+  ];
+  return rows.map(([name, value]) => `${name!.padEnd(14)}${value!}`).join('\n');
+}

@@ -1,0 +1,157 @@
+import type { EnrichedSignalEvent } from '../market/events.js';
+import type { MainJobReport, MainJobResult } from './main-job.js';
+import { textTable } from './text-table.js';
+
+/** JSON of anything here: bigint as decimal strings, NaN as null. */
+export function toJson(value: unknown): string {
+  return JSON.stringify(value, (_key, field) => (typeof field === 'bigint' ? field.toString() : field));
+}
+
+/** The main job's report for a person at a terminal. */
+export function renderMainJob({ report, answers }: MainJobResult): string {
+  return [
+    barsSection(report),
+    labelsSection(report),
+    foldsSection(report),
+    importancesSection(report),
+    metricsSection(report),
+    `Verdict: ${report.promotion.sentence}`,
+    liveSection(report),
+    answersSection(answers),
+    'Now yours: npm start -- --bars my.csv',
+  ].join('\n\n');
+}
+
+function barsSection({ bars }: MainJobReport): string {
+  const ignored = bars.ignoredColumns.length > 0 ? `, ignoring ${bars.ignoredColumns.join(', ')}` : '';
+  const stamps =
+    bars.timestampIs === 'open'
+      ? `stamped at the open (each bar closes ${duration(bars.intervalNs)} later)`
+      : 'stamped at the close';
+  return [
+    `${count(bars.count)} bars of ${bars.instrumentId} from ${bars.source}, ${stamps}${ignored}`,
+    `  ${isoTime(bars.firstNs)} to ${isoTime(bars.lastNs)}; primary signal ${bars.primary}; trained on the first ${count(bars.trained)}, the last ${count(bars.replayed)} replayed as live`,
+  ].join('\n');
+}
+
+function labelsSection({ labels, metrics }: MainJobReport): string {
+  return [
+    `Labels: ${count(labels.signals)} signals, ${count(labels.trained)} trained on (effective ${count(Math.round(metrics.effectiveN))} after overlap)`,
+    `  ended in profit ${count(labels.profit)}, stop ${count(labels.stop)}, timeout ${count(labels.timeout)}; both barriers in one bar ${count(labels.ambiguous)}; censored ${count(labels.censored)}`,
+    `  left out: horizon open ${count(labels.horizonOpen)}, fewer than 100 bars ${count(labels.insufficientHistory)}, target below cost ${count(labels.targetBelowCost)}, no volatility ${count(labels.noVolatility)}`,
+  ].join('\n');
+}
+
+function foldsSection({ folds }: MainJobReport): string {
+  const head = ['test window from', 'train', 'test', 'rounds', 'AUC', 'log-loss', 'base rate', 'accuracy', 'majority'];
+  const rows = folds.map((fold) => [
+    isoTime(fold.testStartNs),
+    count(fold.nTrain),
+    count(fold.nTest),
+    String(fold.rounds),
+    fixed(fold.auc, 3),
+    fixed(fold.logLoss, 4),
+    fixed(fold.baseRateLogLoss, 4),
+    percent(fold.accuracy),
+    percent(fold.majorityAccuracy),
+  ]);
+  return `Purged walk-forward:\n${textTable([head, ...rows])}`;
+}
+
+function importancesSection({ importances }: MainJobReport): string {
+  const byGain = [...importances].filter(({ splits }) => splits > 0).sort((a, b) => b.gain - a.gain);
+  if (byGain.length === 0) return 'Importances: none, the final fit has no trees';
+  const rows = byGain.map(({ name, gain, cover, splits }) => [name, percent(gain), percent(cover), percent(splits)]);
+  return `Importances of the final fit:\n${textTable([['feature', 'gain', 'cover', 'splits'], ...rows])}`;
+}
+
+function metricsSection({ metrics }: MainJobReport): string {
+  const rows = [
+    ['out of sample', 'model', 'base rate'],
+    ['log-loss (nats)', fixed(metrics.logLoss, 4), fixed(metrics.baseRateLogLoss, 4)],
+    ['Brier score', fixed(metrics.brier, 4), fixed(metrics.baseRateBrier, 4)],
+    ['accuracy (the majority rule beside it)', percent(metrics.accuracy), percent(metrics.majorityAccuracy)],
+  ];
+  const minimum = metrics.meetsMinimumAccuracy ? 'meets' : 'misses';
+  return [
+    `Metrics over ${metrics.nFolds} folds:`,
+    textTable(rows),
+    `  AUC ${fixed(metrics.auc, 3)} (long ${fixed(metrics.aucLong, 3)}, short ${fixed(metrics.aucShort, 3)})`,
+    `  accuracy ${percent(metrics.accuracy)} ${minimum} the 55 % minimum; the majority rule scores ${percent(metrics.majorityAccuracy)}`,
+  ].join('\n');
+}
+
+function liveSection({ live }: MainJobReport): string {
+  const { metrics, returns, latencyNs } = live;
+  return [
+    `Live replay: ${count(live.enriched)} enriched, ${count(total(live.degraded))} degraded, ${count(total(live.refused))} refused; latency p50 ${micros(latencyNs.p50)}, p99 ${micros(latencyNs.p99)}, max ${micros(latencyNs.max)}`,
+    `  served confidences on ${count(metrics.n)} closed signals: AUC ${fixed(metrics.auc, 3)}, log-loss ${fixed(metrics.logLoss, 4)} (base rate ${fixed(metrics.baseRateLogLoss, 4)}), accuracy ${percent(metrics.accuracy)} (majority ${percent(metrics.majorityAccuracy)})`,
+    `  net return per signal: equal weight ${basisPoints(returns.equalWeight)}, sized ${basisPoints(returns.sized)} per unit of exposure; difference ${basisPoints(returns.difference)} (95 % interval ${basisPoints(returns.interval[0])} to ${basisPoints(returns.interval[1])})`,
+    `  ${returnsStatement(live)}`,
+  ].join('\n');
+}
+
+function returnsStatement({ returns }: MainJobReport['live']): string {
+  const [lower, upper] = returns.interval;
+  if (Number.isNaN(returns.sized)) return 'Every size was 0: there is nothing to compare.';
+  if (lower > 0) return 'Sizing helped: the interval lies above 0.';
+  if (upper < 0) return 'Sizing hurt: the interval lies below 0.';
+  return 'No evidence that sizing helped or hurt: the interval holds 0.';
+}
+
+function answersSection(answers: readonly EnrichedSignalEvent[]): string {
+  const followed = answers.filter((answer) => answer.signalEvent.signal !== 0);
+  const chosen = [0, 0.5, 1].flatMap((share) => followed[Math.round(share * (followed.length - 1))] ?? []);
+  return ['Three answers:', ...chosen.map((answer) => `  ${describeAnswer(answer)}`)].join('\n');
+}
+
+/** One answer as a sentence. */
+export function describeAnswer(answer: EnrichedSignalEvent): string {
+  const { signal, instrumentId, timestamp } = answer.signalEvent;
+  const side = signal === 0 ? 'flat' : signal > 0 ? 'long' : 'short';
+  const why = answer.degraded ? ` (degraded: ${answer.degraded})` : '';
+  const toxicity = answer.toxicityAvailable ? `toxicity ${fixed(answer.toxicity, 2)}` : 'toxicity unknown';
+  const size =
+    answer.size === 0 ? `size 0 (${answer.sizeReason})` : `size ${answer.size > 0 ? '+' : ''}${fixed(answer.size, 3)}`;
+  return `${isoTime(timestamp)} ${side} ${instrumentId}: P(correct) ${fixed(answer.metaConfidence, 3)}${why}, ${toxicity}, ${size}; model ${answer.modelId || 'none'}, as of bar ${answer.asOfSequence}, ${micros(answer.latencyNs)}`;
+}
+
+function total(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((sum, value) => sum + value, 0);
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-US');
+}
+
+function fixed(value: number, digits: number): string {
+  return Number.isNaN(value) ? 'n/a' : value.toFixed(digits);
+}
+
+function percent(share: number): string {
+  return Number.isNaN(share) ? 'n/a' : `${(100 * share).toFixed(1)} %`;
+}
+
+function basisPoints(fraction: number): string {
+  return Number.isNaN(fraction) ? 'n/a' : `${fraction > 0 ? '+' : ''}${(10_000 * fraction).toFixed(2)} bps`;
+}
+
+function micros(ns: number): string {
+  return `${(ns / 1000).toFixed(1)} us`;
+}
+
+export function isoTime(ns: bigint): string {
+  return `${new Date(Number(ns / 1_000_000n)).toISOString().slice(0, 16).replace('T', ' ')}Z`;
+}
+
+const DURATIONS = [
+  [86_400_000_000_000n, 'd'],
+  [3_600_000_000_000n, 'h'],
+  [60_000_000_000n, 'min'],
+  [1_000_000_000n, 's'],
+] as const;
+
+function duration(ns: bigint): string {
+  const [unit, name] = DURATIONS.find(([size]) => ns >= size && ns % size === 0n) ?? [1n, 'ns'];
+  return `${ns / unit} ${name}`;
+}

@@ -1,0 +1,388 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { BarSeries } from '../../src/market/bar.js';
+import { BundleScorer, type ModelBundle } from '../../src/model/bundle.js';
+import { decodeBundle } from '../../src/model/bundle-codec.js';
+import {
+  type TrainedModel,
+  type TrainingHooks,
+  type TrainingProgress,
+  type TrainingRequest,
+  trainModel,
+} from '../../src/training/train-model.js';
+import { featureSetOf } from '../../src/training/training-plan.js';
+import { buildTrainingSet, type TrainingSeries } from '../../src/training/training-set.js';
+import { logLoss } from '../../src/validation/metrics.js';
+import { ManualClock } from '../support/manual-clock.js';
+import { FIRST_CLOSE_NS, MINUTE_NS, randomBars } from '../support/market.js';
+import { HINT, type PlantedSeries, plantedPlan, plantedSeries } from '../support/planted.js';
+import { refusalOf } from '../support/refusal.js';
+
+const BARS = 2000;
+const HORIZON = plantedPlan().labels.maxHoldingBars;
+const HONEST = plantedSeries(BARS, 61, 0.85);
+const NOISE = plantedSeries(BARS, 62, 0.5);
+
+function train(request: Partial<TrainingRequest> = {}, hooks: Partial<TrainingHooks> = {}): Promise<TrainedModel> {
+  return trainModel(
+    { series: [HONEST], plan: plantedPlan(), createdAtNs: 1_800_000_000_000_000_000n, incumbent: null, ...request },
+    { clock: new ManualClock(), onProgress: () => undefined, isCancelled: () => false, ...hooks },
+  );
+}
+
+function bytesOf({ bundle }: TrainedModel): Buffer {
+  assert.ok(bundle !== null, 'a bundle was made');
+  return Buffer.from(bundle);
+}
+
+function bundleOf(trained: TrainedModel): ModelBundle {
+  return decodeBundle(bytesOf(trained));
+}
+
+/** Confidences of all training signals, hint column included. */
+function scoreAll(bundle: ModelBundle, series: TrainingSeries): { y: Uint8Array; p: Float64Array } {
+  const plan = plantedPlan();
+  const set = buildTrainingSet([series], featureSetOf(plan), plan.labels, plan.vpin);
+  return { y: set.metaLabel, p: new BundleScorer(bundle).confidences(set.rows) };
+}
+
+test('the same request gives the same bundle bytes and another seed does not', async () => {
+  const bytes = bytesOf(await train());
+  assert.ok(bytes.equals(bytesOf(await train())));
+  assert.not.ok(bytes.equals(bytesOf(await train({ plan: plantedPlan({ seed: 43 }) }))));
+});
+
+test('time enters a bundle through its stamp alone', async () => {
+  const clock = new ManualClock();
+  const onProgress = (): void => clock.advanceNs(1e9);
+  const { bundle, report } = await train({}, { clock, onProgress });
+  assert.ok(bytesOf(await train()).equals(Buffer.from(bundle ?? [])));
+  assert.ok(report.timingsMs.folds > 0 && report.timingsMs.final > 0);
+  assert.is.not(bundleOf(await train({ createdAtNs: 5n })).modelId, bundleOf(await train()).modelId);
+});
+
+test('a planted edge is promoted, and the planted feature carries it', async () => {
+  const trained = await train();
+  const { report } = trained;
+  assert.is(report.verdict.verdict, 'promoted');
+  assert.ok(report.logLoss < report.baseRateLogLoss - 0.05, `${report.logLoss} against ${report.baseRateLogLoss}`);
+  assert.ok(report.auc > 0.75, `AUC ${report.auc}`);
+  assert.ok(report.accuracy > report.majorityAccuracy);
+  const bundle = bundleOf(trained);
+  assert.is(bundle.kind, 'trees');
+  assert.is(bundle.rounds, 30);
+  assert.is(bundle.forest.treeCount, 30);
+  assert.ok(bundle.importance[HINT]! > 0.5, `importance ${bundle.importance[HINT]}`);
+  const total = Object.values(bundle.importance).reduce((sum, share) => sum + share, 0);
+  assert.ok(Math.abs(total - 1) < 1e-9);
+});
+
+test('a promoted bundle tells winners from losers it has not seen', async () => {
+  const bundle = bundleOf(await train());
+  const { y, p } = scoreAll(bundle, plantedSeries(BARS, 63, 0.85));
+  assert.ok(logLoss(y, p) < logLoss(y, new Float64Array(y.length).fill(bundle.baseRate)) - 0.05);
+});
+
+for (const earlyStoppingRounds of [null, 10]) {
+  test(`pure noise is refused with early stopping ${earlyStoppingRounds ?? 'off'}, and the base rate is served instead`, async () => {
+    const trained = await train({ series: [NOISE], plan: plantedPlan({ earlyStoppingRounds, minChildWeight: 1 }) });
+    assert.is(trained.report.verdict.verdict, 'refused');
+    const bundle = bundleOf(trained);
+    assert.equal([bundle.kind, bundle.rounds, bundle.forest.treeCount], ['base-rate', 0, 0]);
+    assert.ok(bundle.baseRate > 0.2 && bundle.baseRate < 0.5, `base rate ${bundle.baseRate}`);
+    const { p } = scoreAll(bundle, NOISE);
+    assert.ok(p.every((confidence) => Math.abs(confidence - bundle.baseRate) < 1e-6));
+    assert.is(new Set(p).size, 1, 'every confidence is the same');
+    assert.ok(Object.values(bundle.importance).every((share) => share === 0));
+  });
+}
+
+test('a base-rate bundle loses what its rate is worth on the signals it was made from', async () => {
+  const plan = plantedPlan();
+  const bundle = bundleOf(await train({ series: [NOISE] }));
+  const set = buildTrainingSet([NOISE], featureSetOf(plan), plan.labels, plan.vpin);
+  const newest = Array.from(set.start.keys()).filter((k) => set.start[k]! >= BARS - Math.floor(0.6 * BARS));
+  const y = Uint8Array.from(newest, (k) => set.metaLabel[k]!);
+  const rate = y.reduce((sum, label) => sum + label, 0) / y.length;
+  assert.is(bundle.baseRate, rate);
+  const p = new Float64Array(y.length).fill(new BundleScorer(bundle).confidence(set.rows, 0));
+  const entropy = -(rate * Math.log(rate) + (1 - rate) * Math.log(1 - rate));
+  assert.ok(Math.abs(logLoss(y, p) - entropy) < 1e-6);
+});
+
+test('the pooled losses are those of the folds, weighted by their signals', async () => {
+  const { report } = await train({ series: [NOISE] });
+  const nTest = report.folds.reduce((sum, fold) => sum + fold.nTest, 0);
+  const pooled = (loss: 'logLoss' | 'baseRateLogLoss' | 'accuracy' | 'majorityAccuracy'): number =>
+    report.folds.reduce((sum, fold) => sum + fold[loss] * fold.nTest, 0) / nTest;
+  for (const name of ['logLoss', 'baseRateLogLoss', 'accuracy', 'majorityAccuracy'] as const) {
+    assert.ok(Math.abs(report[name] - pooled(name)) < 1e-12, name);
+  }
+  assert.is(report.nFolds, report.folds.length);
+  assert.ok(report.nFolds >= 5);
+});
+
+test('a bundle says what it was trained on', async () => {
+  const plan = plantedPlan({ seed: 7 });
+  const bundle = bundleOf(await train({ plan }));
+  const set = buildTrainingSet([HONEST], featureSetOf(plan), plan.labels, plan.vpin);
+  const first = set.start.find((start) => start >= BARS - Math.floor(0.6 * BARS))!;
+  assert.is(bundle.trainingStartNs, HONEST.bars.tsEventNs[first]);
+  assert.is(bundle.trainingEndNs, HONEST.bars.tsEventNs[set.end[set.end.length - 1]!]);
+  assert.is(bundle.createdAtNs, 1_800_000_000_000_000_000n);
+  assert.is(bundle.featureFingerprint, featureSetOf(plan).fingerprint);
+  assert.equal(bundle.featureNames, featureSetOf(plan).names);
+  assert.equal(bundle.labels, plan.labels);
+  assert.equal(bundle.instrumentIds, ['PLANTED']);
+  assert.equal([bundle.seed, bundle.boosterParameters.seed], [7, 7]);
+});
+
+test('without early stopping every fit takes all its rounds, and with it noise takes fewer', async () => {
+  const { report: whole } = await train({ series: [NOISE], plan: plantedPlan({ rounds: 23 }) });
+  assert.equal(
+    [...whole.folds, whole].map(({ rounds }) => rounds),
+    new Array<number>(whole.nFolds + 1).fill(23),
+  );
+  const { report: stopped } = await train({
+    series: [NOISE],
+    plan: plantedPlan({ rounds: 60, earlyStoppingRounds: 5, minChildWeight: 1, eta: 0.3 }),
+  });
+  for (const { rounds } of [...stopped.folds, stopped]) assert.ok(rounds < 60, `${rounds} rounds on noise`);
+  const { report: useful } = await train({ plan: plantedPlan({ rounds: 60, earlyStoppingRounds: 5 }) });
+  for (const { rounds } of useful.folds) assert.ok(rounds >= 5, `${rounds} rounds on a planted edge`);
+});
+
+test('fewer than a thousand bars are refused with both numbers', async () => {
+  const { code, message, field } = await refusalOf(() => train({ series: [plantedSeries(999, 64, 0.85)] }));
+  assert.equal([code, field], ['INSUFFICIENT_DATA', 'series']);
+  assert.match(message, '1000');
+  assert.match(message, '999');
+  assert.is((await train({ series: [plantedSeries(1000, 64, 0.85)] })).report.verdict.verdict, 'promoted');
+});
+
+/** The series with only the first `count` of the signals that can be trained on. */
+function withSignals(series: PlantedSeries, count: number): PlantedSeries {
+  const sides = new Int8Array(series.bars.length);
+  let taken = 0;
+  for (let bar = 99; taken < count; bar++) {
+    sides[bar] = series.sides[bar]!;
+    if (sides[bar] !== 0) taken++;
+  }
+  return { ...series, sides };
+}
+
+test('fewer than a hundred labelled signals are refused with the counts of both classes', async () => {
+  const series = withSignals(HONEST, 99);
+  const plan = plantedPlan({ trainBars: 100, testBars: 40 });
+  const { code, message } = await refusalOf(() => train({ series: [series], plan }));
+  assert.is(code, 'INSUFFICIENT_DATA');
+  const counts = /at least 100 labelled signals .* (\d+) winners and (\d+) losers/.exec(message);
+  assert.is(Number(counts?.[1]) + Number(counts?.[2]), 99, message);
+});
+
+test('signals of one class are refused', async () => {
+  const { tsEventNs, volume } = HONEST.bars;
+  const close = Float64Array.from({ length: BARS }, (_, i) => 100 * 1.001 ** i);
+  const rising = BarSeries.from({ tsEventNs, open: close, high: close, low: close, close, volume });
+  const series = { ...HONEST, bars: rising, sides: new Int8Array(BARS).fill(1) };
+  const { code, message } = await refusalOf(() => train({ series: [series] }));
+  assert.is(code, 'INSUFFICIENT_DATA');
+  assert.match(message, /both classes; there are \d+ winners and 0 losers/);
+});
+
+test('windows the series cannot hold are refused with their sizes', async () => {
+  const { code, message, field } = await refusalOf(() =>
+    train({ plan: plantedPlan({ trainBars: 1995, testBars: 50 }) }),
+  );
+  assert.equal([code, field], ['INSUFFICIENT_DATA', 'training.trainBars']);
+  for (const figure of ['2000', '1995', '50']) assert.match(message, figure);
+});
+
+test('signals that all lie before the newest training window are refused', async () => {
+  const plan = plantedPlan({ trainBars: 300, testBars: 100 });
+  const { code } = await refusalOf(() => train({ series: [withSignals(HONEST, 500)], plan }));
+  assert.is(code, 'INSUFFICIENT_DATA');
+});
+
+for (const expanding of [false, true]) {
+  test(`no label trained on reaches into the test window, ${expanding ? 'expanding' : 'rolling'}`, async () => {
+    const embargoBars = 5;
+    const [trainBars, testBars] = [800, 200];
+    const plan = plantedPlan({ trainBars, testBars, embargoBars, expanding, rounds: 5 });
+    const { report } = await train({ plan });
+    const { start, end, calendarNs } = buildTrainingSet([HONEST], featureSetOf(plan), plan.labels, plan.vpin);
+    const bars = end[end.length - 1]! + 1;
+    let purged = 0;
+    let k = 0;
+    for (let testStart = trainBars + embargoBars; testStart + testBars / 2 <= bars; testStart += testBars) {
+      const fold = report.folds[k++]!;
+      const trainEnd = testStart - embargoBars;
+      const inWindow = [...start.keys()].filter(
+        (row) => start[row]! < trainEnd && (expanding || start[row]! >= trainEnd - trainBars),
+      );
+      const kept = inWindow.filter((row) => end[row]! < testStart);
+      const tested = start.filter((at) => at >= testStart && at < testStart + testBars);
+      assert.is(fold.nTrain, kept.length);
+      assert.is(fold.nTest, tested.length);
+      assert.is(fold.testStartNs, calendarNs[tested[0]!]);
+      assert.is(fold.testEndNs, calendarNs[tested[tested.length - 1]!]);
+      purged += inWindow.length - kept.length;
+    }
+    assert.is(report.nFolds, k);
+    assert.ok(purged > 0, 'some labels had to be purged');
+  });
+}
+
+/** The series with everything from bar `from` on replaced: prices, volumes and the user's feature. */
+function garbledFrom(series: PlantedSeries, from: number): PlantedSeries {
+  const other = randomBars(series.bars.length, 999, { volatility: 0.01 });
+  const scale = series.bars.close[from - 1]! / other.close[from - 1]!;
+  const spliced = (own: Float64Array, foreign: Float64Array, factor: number): Float64Array =>
+    own.map((value, i) => (i < from ? value : foreign[i]! * factor));
+  const { tsEventNs, open, high, low, close, volume } = series.bars;
+  const bars = BarSeries.from({
+    tsEventNs,
+    open: spliced(open, other.open, scale),
+    high: spliced(high, other.high, scale),
+    low: spliced(low, other.low, scale),
+    close: spliced(close, other.close, scale),
+    volume: spliced(volume, other.volume, 1),
+  });
+  const hint = series.features[HINT]!.map((value, i) => (i < from ? value : 7 + i));
+  return { ...series, bars, features: { [HINT]: hint } };
+}
+
+for (const earlyStoppingRounds of [null, 10]) {
+  test(`garbling all bars after the last label's horizon changes no byte, early stopping ${earlyStoppingRounds ?? 'off'}`, async () => {
+    const last = 1700;
+    const series = { ...HONEST, sides: HONEST.sides.map((side, bar) => (bar <= last ? side || 1 : 0)) };
+    const plan = plantedPlan({ earlyStoppingRounds });
+    const trained = await train({ series: [series], plan });
+    const after = await train({ series: [garbledFrom(series, last + HORIZON + 1)], plan });
+    assert.is(trained.report.verdict.verdict, 'promoted');
+    assert.ok(bytesOf(trained).equals(bytesOf(after)));
+    // The control: the same garbling from the last signal on reaches labels, and shows.
+    const inside = await train({ series: [garbledFrom(series, last + 1)], plan });
+    assert.not.ok(bytesOf(trained).equals(bytesOf(inside)));
+  });
+}
+
+test('a fold is judged the same whatever happens after its last horizon', async () => {
+  const plan = plantedPlan({ trainBars: 800, testBars: 200, earlyStoppingRounds: 10 });
+  const { report: whole } = await train({ plan });
+  const { report: garbled } = await train({ plan, series: [garbledFrom(HONEST, 1400 + HORIZON)] });
+  const known = 3; // tested on bars 800–999, 1000–1199 and 1200–1399
+  assert.equal(garbled.folds.slice(0, known), whole.folds.slice(0, known));
+  assert.not.equal(garbled.folds[known], whole.folds[known], 'the control: the next fold sees the garbled bars');
+});
+
+test('of a longer series the folds begin as those of its beginning do', async () => {
+  const plan = plantedPlan({ trainBars: 800, testBars: 200 });
+  const { report: short } = await train({ plan, series: [plantedSeries(1410, 61, 0.85)] });
+  const { report: long } = await train({ plan });
+  assert.is(short.nFolds, 3);
+  assert.equal(long.folds.slice(0, 3), short.folds);
+});
+
+/** A bundle trained on the first 1400 bars, so that it has not seen the last fold of all 2000. */
+async function earlierBundle(training: Parameters<typeof plantedPlan>[0] = {}): Promise<Uint8Array> {
+  return bytesOf(await train({ series: [plantedSeries(1400, 61, 0.85)], plan: plantedPlan(training) }));
+}
+
+test('an incumbent is compared on the last fold and gives way to a better model', async () => {
+  const incumbent = await earlierBundle({ rounds: 1, eta: 0.01 });
+  const { bundle, report } = await train({ incumbent });
+  assert.equal([report.verdict.verdict, report.verdict.comparison], ['promoted', 'compared']);
+  assert.ok(bundle !== null);
+});
+
+test('an incumbent that is better on the last fold is kept, and no bundle is made', async () => {
+  const incumbent = await earlierBundle();
+  const { bundle, report } = await train({ incumbent, plan: plantedPlan({ rounds: 1, eta: 0.01 }) });
+  assert.equal([report.verdict.verdict, report.verdict.comparison], ['incumbent-kept', 'compared']);
+  assert.is(bundle, null);
+  const lastFold = report.folds[report.folds.length - 1]!;
+  const plan = plantedPlan();
+  const set = buildTrainingSet([HONEST], featureSetOf(plan), plan.labels, plan.vpin);
+  const tested = [...set.start.keys()].filter((k) => {
+    const at = set.calendarNs[set.start[k]!]!;
+    return at >= lastFold.testStartNs && at <= lastFold.testEndNs;
+  });
+  const scorer = new BundleScorer(decodeBundle(incumbent));
+  const loss = logLoss(
+    Uint8Array.from(tested, (k) => set.metaLabel[k]!),
+    Float64Array.from(tested, (k) => scorer.confidence(set.rows, k * set.columnCount)),
+  );
+  assert.match(report.verdict.sentence, `incumbent scores ${loss.toFixed(4)} against ${lastFold.logLoss.toFixed(4)}`);
+});
+
+test('an incumbent that has seen the last fold, or answers another question, is not compared', async () => {
+  const seen = bytesOf(await train());
+  const otherLabels = plantedPlan();
+  const plan = { ...otherLabels, labels: { ...otherLabels.labels, ptMultiplier: 3 } };
+  const otherFeatures = { ...plantedPlan(), featureNames: ['volatility', 'side'] as const };
+  const unseen = await earlierBundle();
+  for (const request of [
+    { incumbent: seen },
+    { incumbent: unseen, plan },
+    { incumbent: unseen, plan: otherFeatures },
+  ]) {
+    const { report } = await train(request);
+    assert.is(report.verdict.comparison, 'incumbent-not-comparable');
+  }
+});
+
+test('an incumbent that ends right where the last fold begins has seen it', async () => {
+  const { report } = await train();
+  const { testStartNs } = report.folds[report.nFolds - 1]!;
+  const first = Number((testStartNs - FIRST_CLOSE_NS) / MINUTE_NS);
+  // Trained on bars up to `first` and on those up to the one before it; a side on every bar puts a horizon's end there.
+  for (const [barCount, comparison] of [
+    [first + 1, 'incumbent-not-comparable'],
+    [first, 'compared'],
+  ] as const) {
+    const prefix = plantedSeries(barCount, 61, 0.85);
+    const series = { ...prefix, sides: prefix.sides.map((side) => side || 1) };
+    const incumbent = bytesOf(await train({ series: [series], plan: plantedPlan({ rounds: 5 }) }));
+    assert.is((await train({ incumbent })).report.verdict.comparison, comparison);
+  }
+});
+
+test('a damaged incumbent is refused with its code', async () => {
+  const incumbent = (await earlierBundle()).slice(0, 500);
+  assert.is((await refusalOf(() => train({ incumbent }))).code, 'MODEL_CORRUPT');
+});
+
+test('two series train one model, ordered by time', async () => {
+  const other = { ...plantedSeries(BARS, 65, 0.85), instrumentId: 'OTHER' };
+  const { report } = await train({ series: [HONEST, other] });
+  assert.is(report.verdict.verdict, 'promoted');
+  const alone = (await train()).report;
+  assert.is(report.labelCounts.trained, report.nSamples);
+  assert.ok(report.nSamples > 1.8 * alone.nSamples);
+  for (const [k, fold] of report.folds.slice(1).entries()) assert.ok(fold.testStartNs > report.folds[k]!.testEndNs);
+});
+
+test('progress goes from nothing to everything, never back, through every fold', async () => {
+  const seen: TrainingProgress[] = [];
+  const { report } = await train(
+    { plan: plantedPlan({ earlyStoppingRounds: 10 }) },
+    { onProgress: (one) => seen.push(one) },
+  );
+  assert.equal(seen[0], { step: 'set', fold: 0, folds: 0, share: 0 });
+  for (const [k, { share }] of seen.slice(1).entries()) assert.ok(share >= seen[k]!.share && share <= 1);
+  assert.ok(Math.abs(seen[seen.length - 1]!.share - 1) < 1e-9);
+  const folds = new Set(seen.filter(({ step }) => step === 'folds').map(({ fold }) => fold));
+  assert.equal([...folds], [...report.folds.keys()]);
+  assert.ok(seen.some(({ step }) => step === 'final'));
+});
+
+test('a training that is cancelled stops between two steps of rounds', async () => {
+  let asked = 0;
+  const isCancelled = (): boolean => ++asked === 3;
+  const { code } = await refusalOf(() => train({}, { isCancelled }));
+  assert.is(code, 'TRAINING_CANCELLED');
+  assert.is(asked, 3, 'nothing was asked or trained after it');
+});
+
+test.run();
