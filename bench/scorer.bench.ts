@@ -6,7 +6,7 @@ import { checkAnswer, median, nowNs, report, SMOKE } from './measure.js';
 import { labelledRows } from './workloads.js';
 
 const COLUMNS = 14;
-const ROWS = SMOKE ? 500 : 10_000;
+const ROWS = SMOKE ? 300 : 10_000;
 const LIBRARY_ROWS = SMOKE ? 100 : 2_000;
 const PASSES = SMOKE ? 2 : 11;
 

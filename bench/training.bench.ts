@@ -7,9 +7,9 @@ import { trainingPlanOf } from '../src/training/training-plan.js';
 import { checkAnswer, nowNs, report, SMOKE } from './measure.js';
 import { walkBars } from './workloads.js';
 
-const BARS = SMOKE ? 6_000 : 260_000;
-const TRAIN_BARS = SMOKE ? 2_600 : 120_000;
-const TEST_BARS = SMOKE ? 400 : 16_000;
+const BARS = SMOKE ? 3_000 : 260_000;
+const TRAIN_BARS = SMOKE ? 1_400 : 120_000;
+const TEST_BARS = SMOKE ? 200 : 16_000;
 const FOLDS = 8;
 
 const bars = walkBars(BARS, 3);

@@ -1,3 +1,4 @@
+import { relative } from 'node:path';
 import type { OrchestratorConfig } from '../config.js';
 import { OrchestratorError } from '../errors.js';
 import type { Logger } from '../log.js';
@@ -112,7 +113,7 @@ export async function runMainJob(
       answers,
       report: {
         bars: {
-          source: barsPath,
+          source: relative(process.cwd(), barsPath),
           instrumentId,
           primary,
           count: bars.length,

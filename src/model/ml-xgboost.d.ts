@@ -2,6 +2,8 @@
 declare module 'ml-xgboost/dist/wasm/xgboost.js' {
   interface XgboostModule {
     readonly isReady: Promise<XgboostModule>;
+    /** Receives every line the library prints on its error stream. */
+    printErr: (text: string) => void;
     readonly HEAPU8: Uint8Array;
     readonly HEAPF32: Float32Array;
     _malloc(bytes: number): number;

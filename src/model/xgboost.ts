@@ -28,13 +28,26 @@ export type BoosterObjective = 'binary:logistic' | 'binary:logitraw';
 const MISSING = -1;
 const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
 
+/** What the library prints, which is where it puts the reason of a failure; only the newest lines are of use. */
+const printed: string[] = [];
+const PRINTED_MAX = 20;
+
 let loading: Promise<XgboostModule> | undefined;
 
 /** Loads the WebAssembly once per thread. Its heap only grows, and a throw inside leaves it undefined: run it in a worker that can be ended. */
 function loadModule(): Promise<XgboostModule> {
-  // required, not imported: the file is a script that assigns module.exports before it is ready.
-  loading ??= (createRequire(import.meta.url)('ml-xgboost/dist/wasm/xgboost.js') as XgboostModule).isReady;
+  loading ??= startLoading();
   return loading;
+}
+
+function startLoading(): Promise<XgboostModule> {
+  // required, not imported: the file is a script that assigns module.exports before it is ready.
+  const module = createRequire(import.meta.url)('ml-xgboost/dist/wasm/xgboost.js') as XgboostModule;
+  module.printErr = (text) => {
+    printed.push(text);
+    if (printed.length > PRINTED_MAX) printed.shift();
+  };
+  return module.isReady;
 }
 
 /** A boosted-tree classifier inside ml-xgboost, on the `hist` method. Must be freed. */
@@ -165,13 +178,14 @@ function copyToHeap(
   return pointer;
 }
 
-/** The library throws strings; this is the one place that expects them. */
+/** The library throws strings and prints the reason; this is the one place that expects them. */
 function guarded<T>(step: string, call: () => T): T {
+  printed.length = 0;
   try {
     return call();
   } catch (error) {
-    throw new OrchestratorError('BOOSTER_FAILED', `ml-xgboost failed in ${step}: ${String(error).slice(0, 200)}`, {
-      cause: error,
-    });
+    const reason =
+      printed.find((line) => line.includes('Check failed') || line.includes('rror')) ?? String(error).slice(0, 200);
+    throw new OrchestratorError('BOOSTER_FAILED', `ml-xgboost failed in ${step}: ${reason}`, { cause: error });
   }
 }

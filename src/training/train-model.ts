@@ -1,14 +1,13 @@
 import type { Clock } from '../clock.js';
 import { OrchestratorError } from '../errors.js';
-import { type BundleHeader, BundleScorer, GOLDEN_ROW_COUNT, type ModelBundle } from '../model/bundle.js';
-import { decodeBundle, encodeBundle } from '../model/bundle-codec.js';
-import { splitImportance } from '../model/forest.js';
-import { decidePromotion, type IncumbentEvidence } from '../retrain/promotion-gate.js';
-import { accuracy, brierScore, logLoss, rocAuc } from '../validation/metrics.js';
-import { purgedWalkForward } from '../validation/walk-forward.js';
-import { type Fit, type FitObserver, fitTrees, predict, withoutTrees } from './fit.js';
+import { decidePromotion } from '../retrain/promotion-gate.js';
+import { Stopwatch } from '../stopwatch.js';
+import { purgedWalkForward, type WalkForwardSplit } from '../validation/walk-forward.js';
+import { assembleBundle, importanceOf } from './assemble-bundle.js';
+import { type FitObserver, fitTrees, withoutTrees } from './fit.js';
+import { type Fold, foldReport, incumbentEvidence, poolMetrics, scoreFold } from './folds.js';
 import { featureSetOf, type TrainingPlan } from './training-plan.js';
-import type { FoldReport, ImportanceReport, TrainingReport } from './training-report.js';
+import type { TrainingReport } from './training-report.js';
 import { buildTrainingSet, type TrainingSeries, type TrainingSet } from './training-set.js';
 
 export interface TrainingRequest {
@@ -56,85 +55,78 @@ export async function trainModel(request: TrainingRequest, hooks: TrainingHooks)
   const { plan } = request;
   const watch = new Stopwatch(hooks.clock);
   hooks.onProgress({ step: 'set', fold: 0, folds: 0, share: 0 });
-  const set = buildTrainingSet(request.series, featureSetOf(plan), plan.labels, plan.vpin);
+  const features = featureSetOf(plan);
+  const set = buildTrainingSet(request.series, features, plan.labels, plan.vpin);
   checkEnough(set);
   const setMs = watch.lap();
 
   const windows = windowSizes(set.calendarNs.length, plan);
-  const intervals = { start: set.start, end: set.end };
-  const splits = [
-    ...purgedWalkForward({
-      intervals,
-      trainSize: windows.trainBars,
-      testSize: windows.testBars,
-      embargo: plan.embargoBars,
-      expanding: plan.expanding,
-    }),
-  ].filter(({ train, test }) => train.length > 0 && test.length > 0);
-  if (splits.length === 0) {
-    throw new OrchestratorError(
-      'INSUFFICIENT_DATA',
-      `no fold: ${set.calendarNs.length} bars do not hold a training window of ${windows.trainBars} and a test window of ${windows.testBars} with labels in both`,
-      {
-        field: 'training.trainBars',
-      },
-    );
-  }
-  const observer = (fold: number): FitObserver => ({
-    progress: (share) => {
-      if (hooks.isCancelled()) throw new OrchestratorError('TRAINING_CANCELLED', 'the training was cancelled');
-      const step = fold < splits.length ? 'folds' : 'final';
-      hooks.onProgress({ step, fold, folds: splits.length, share: (fold + share) / (splits.length + 1) });
-    },
-    timed: (call) => watch.timed(call),
-  });
+  const splits = splitFolds(set, windows, plan);
   const folds: Fold[] = [];
   for (const [index, split] of splits.entries()) {
-    folds.push(scoreFold(set, split, await fitTrees(set, split.train, plan, observer(index))));
+    const fit = await fitTrees(set, split.train, plan, observerOf(index, splits.length, hooks, watch));
+    folds.push(scoreFold(set, split, fit));
   }
   const foldsMs = watch.lap();
 
   const finalRows = newestWindow(set, windows.trainBars, plan.expanding);
-  const final = await fitTrees(set, finalRows, plan, observer(splits.length));
+  const final = await fitTrees(set, finalRows, plan, observerOf(splits.length, splits.length, hooks, watch));
   const finalMs = watch.lap();
 
-  const metrics = poolMetrics(set, folds);
+  const { nTest, aucLong, aucShort, ...metrics } = poolMetrics(set, folds);
   const verdict = decidePromotion({
-    nTest: metrics.nTest,
+    nTest,
     logLoss: metrics.logLoss,
     baseRateLogLoss: metrics.baseRateLogLoss,
     rounds: final.rounds,
     incumbent: incumbentEvidence(request.incumbent, set, folds[folds.length - 1]!, plan),
   });
-  const importances = importanceOf(final, featureSetOf(plan).names);
-  const { nTest: _nTest, aucLong, aucShort, ...bundleMetrics } = metrics;
   const served =
     verdict.installs === 'base-rate' ? withoutTrees(set.columnCount, final.baseRate, finalRows.length) : final;
+  const { createdAtNs } = request;
   const bundle =
     verdict.installs === null
       ? null
-      : encodeBundle({
-          ...bundleHeader(request, set, finalRows, served),
-          importance: Object.fromEntries(importances.map(({ name, gain }) => [name, served.rounds === 0 ? 0 : gain])),
-          metrics: bundleMetrics,
-          forest: served.forest,
-          ...goldenRows(set, finalRows, served),
-        });
+      : assembleBundle({ plan, set, rows: finalRows, fit: served, metrics, createdAtNs });
   return {
     bundle,
     report: {
-      ...bundleMetrics,
+      ...metrics,
       aucLong,
       aucShort,
       baseRate: final.baseRate,
       labelCounts: set.counts,
       folds: folds.map((fold) => foldReport(set, fold)),
-      importances,
+      importances: importanceOf(final, features.names),
       rounds: final.rounds,
       verdict,
       timingsMs: { set: setMs, folds: foldsMs, final: finalMs, bundle: watch.lap(), fits: watch.timedMs },
     },
   };
+}
+
+/** What the fit of one fold reports to; the final fit comes after all folds. Throws TRAINING_CANCELLED between steps. */
+function observerOf(fold: number, folds: number, hooks: TrainingHooks, watch: Stopwatch): FitObserver {
+  return {
+    progress: (share) => {
+      if (hooks.isCancelled()) throw new OrchestratorError('TRAINING_CANCELLED', 'the training was cancelled');
+      hooks.onProgress({ step: fold < folds ? 'folds' : 'final', fold, folds, share: (fold + share) / (folds + 1) });
+    },
+    timed: (call) => watch.timed(call),
+  };
+}
+
+/** The walk-forward's splits that have labels on both sides. */
+function splitFolds(set: TrainingSet, windows: WindowSizes, plan: TrainingPlan): WalkForwardSplit[] {
+  const { trainBars, testBars } = windows;
+  const { embargoBars: embargo, expanding } = plan;
+  const intervals = { start: set.start, end: set.end };
+  const splits = [
+    ...purgedWalkForward({ intervals, trainSize: trainBars, testSize: testBars, embargo, expanding }),
+  ].filter(({ train, test }) => train.length > 0 && test.length > 0);
+  if (splits.length > 0) return splits;
+  const message = `no fold: ${set.calendarNs.length} bars do not hold a training window of ${trainBars} and a test window of ${testBars} with labels in both`;
+  throw new OrchestratorError('INSUFFICIENT_DATA', message, { field: 'training.trainBars' });
 }
 
 function checkEnough(set: TrainingSet): void {
@@ -155,7 +147,12 @@ function checkEnough(set: TrainingSet): void {
   }
 }
 
-function windowSizes(bars: number, plan: TrainingPlan): { trainBars: number; testBars: number } {
+interface WindowSizes {
+  readonly trainBars: number;
+  readonly testBars: number;
+}
+
+function windowSizes(bars: number, plan: TrainingPlan): WindowSizes {
   const byLength =
     bars >= LONG_SERIES_BARS
       ? LONG
@@ -163,175 +160,7 @@ function windowSizes(bars: number, plan: TrainingPlan): { trainBars: number; tes
   return { trainBars: plan.trainBars ?? byLength.trainBars, testBars: plan.testBars ?? byLength.testBars };
 }
 
-interface Fold {
-  readonly train: Int32Array;
-  readonly test: Int32Array;
-  readonly fit: Fit;
-  readonly metaLabel: Uint8Array;
-  readonly confidence: Float64Array;
-  /** The training window's base rate, for every test signal. */
-  readonly baseRate: Float64Array;
-}
-
-function scoreFold(set: TrainingSet, split: { train: Int32Array; test: Int32Array }, fit: Fit): Fold {
-  const { train, test } = split;
-  return {
-    train,
-    test,
-    fit,
-    metaLabel: Uint8Array.from(test, (row) => set.metaLabel[row]!),
-    confidence: predict(fit.forest, set, test),
-    baseRate: new Float64Array(test.length).fill(fit.baseRate),
-  };
-}
-
 function newestWindow(set: TrainingSet, trainBars: number, expanding: boolean): Int32Array {
   const first = expanding ? 0 : set.calendarNs.length - trainBars;
   return Int32Array.from(set.start.keys()).filter((row) => set.start[row]! >= first);
-}
-
-function poolMetrics(
-  set: TrainingSet,
-  folds: readonly Fold[],
-): Omit<TrainingReport, 'baseRate' | 'labelCounts' | 'folds' | 'importances' | 'rounds' | 'verdict' | 'timingsMs'> & {
-  nTest: number;
-} {
-  const rows = folds.flatMap((fold) => [...fold.test]);
-  const y = Uint8Array.from(rows, (row) => set.metaLabel[row]!);
-  const p = Float64Array.from(folds.flatMap((fold) => [...fold.confidence]));
-  const base = Float64Array.from(folds.flatMap((fold) => [...fold.baseRate]));
-  const aucOfSide = (side: number): number => {
-    const of = rows.flatMap((row, k) => (set.side[row] === side ? [k] : []));
-    return rocAuc(
-      Uint8Array.from(of, (k) => y[k]!),
-      Float64Array.from(of, (k) => p[k]!),
-    );
-  };
-  return {
-    nFolds: folds.length,
-    nSamples: set.metaLabel.length,
-    nTest: rows.length,
-    effectiveN: set.uniqueness.reduce((sum, value) => sum + value, 0),
-    accuracy: accuracy(y, p),
-    majorityAccuracy: accuracy(y, base),
-    auc: rocAuc(y, p),
-    aucLong: aucOfSide(1),
-    aucShort: aucOfSide(-1),
-    logLoss: logLoss(y, p),
-    baseRateLogLoss: logLoss(y, base),
-    brier: brierScore(y, p),
-    baseRateBrier: brierScore(y, base),
-  };
-}
-
-function foldReport(set: TrainingSet, fold: Fold): FoldReport {
-  const { test, train, fit, metaLabel, confidence, baseRate } = fold;
-  return {
-    testStartNs: set.calendarNs[set.start[test[0]!]!]!,
-    testEndNs: set.calendarNs[set.start[test[test.length - 1]!]!]!,
-    nTrain: train.length,
-    nTest: test.length,
-    rounds: fit.rounds,
-    baseRate: fit.baseRate,
-    auc: rocAuc(metaLabel, confidence),
-    accuracy: accuracy(metaLabel, confidence),
-    majorityAccuracy: accuracy(metaLabel, baseRate),
-    logLoss: logLoss(metaLabel, confidence),
-    baseRateLogLoss: logLoss(metaLabel, baseRate),
-  };
-}
-
-/** The incumbent on the last fold, if it answers the same question and ended its training before that fold's first signal. */
-function incumbentEvidence(
-  file: Uint8Array | null,
-  set: TrainingSet,
-  lastFold: Fold,
-  plan: TrainingPlan,
-): IncumbentEvidence {
-  if (file === null) return { kind: 'no-incumbent' };
-  const incumbent = decodeBundle(file);
-  const sameQuestion =
-    incumbent.featureFingerprint === featureSetOf(plan).fingerprint &&
-    JSON.stringify(incumbent.labels) === JSON.stringify(plan.labels);
-  const unseen = incumbent.trainingEndNs < set.calendarNs[set.start[lastFold.test[0]!]!]!;
-  if (!sameQuestion || !unseen) return { kind: 'incumbent-not-comparable' };
-  return {
-    kind: 'compared',
-    incumbentLogLoss: logLoss(lastFold.metaLabel, predict(incumbent.forest, set, lastFold.test)),
-    treesLogLoss: logLoss(lastFold.metaLabel, lastFold.confidence),
-    baseRateLogLoss: logLoss(lastFold.metaLabel, lastFold.baseRate),
-  };
-}
-
-function importanceOf(fit: Fit, names: readonly string[]): ImportanceReport[] {
-  const { gain, cover, splits } = splitImportance(fit.model);
-  const shares = [gain, cover, splits].map((column) => {
-    const total = column.reduce((sum, value) => sum + value, 0);
-    return column.map((value) => (total > 0 ? value / total : 0));
-  });
-  return names.map((name, k) => ({ name, gain: shares[0]![k]!, cover: shares[1]![k]!, splits: shares[2]![k]! }));
-}
-
-function bundleHeader(
-  request: TrainingRequest,
-  set: TrainingSet,
-  rows: Int32Array,
-  fit: Fit,
-): Omit<BundleHeader, 'importance' | 'metrics'> {
-  const { plan } = request;
-  const features = featureSetOf(plan);
-  const lastEnd = rows.reduce((last, row) => Math.max(last, set.end[row]!), 0);
-  return {
-    kind: fit.rounds > 0 ? 'trees' : 'base-rate',
-    createdAtNs: request.createdAtNs,
-    featureNames: features.names,
-    featureFingerprint: features.fingerprint,
-    labels: plan.labels,
-    trainingStartNs: set.calendarNs[set.start[rows[0]!]!]!,
-    trainingEndNs: set.calendarNs[lastEnd]!,
-    instrumentIds: set.instrumentIds,
-    baseRate: fit.baseRate,
-    seed: plan.seed,
-    boosterParameters: { ...plan.boosterParameters },
-    rounds: fit.rounds,
-  };
-}
-
-function goldenRows(
-  set: TrainingSet,
-  rows: Int32Array,
-  fit: Fit,
-): Pick<ModelBundle, 'goldenRows' | 'goldenConfidences'> {
-  const golden = new Float32Array(GOLDEN_ROW_COUNT * set.columnCount);
-  for (let k = 0; k < GOLDEN_ROW_COUNT; k++) {
-    const row = rows[Math.floor((k * rows.length) / GOLDEN_ROW_COUNT)]!;
-    golden.set(set.rows.subarray(row * set.columnCount, (row + 1) * set.columnCount), k * set.columnCount);
-  }
-  return { goldenRows: golden, goldenConfidences: new BundleScorer(fit).confidences(golden) };
-}
-
-class Stopwatch {
-  timedMs = 0;
-  private lapStart: number;
-
-  constructor(private readonly clock: Clock) {
-    this.lapStart = clock.monotonicNs();
-  }
-
-  /** Milliseconds since the last lap. */
-  lap(): number {
-    const now = this.clock.monotonicNs();
-    const ms = (now - this.lapStart) / 1e6;
-    this.lapStart = now;
-    return ms;
-  }
-
-  async timed<T>(call: () => T | Promise<T>): Promise<T> {
-    const start = this.clock.monotonicNs();
-    try {
-      return await call();
-    } finally {
-      this.timedMs += (this.clock.monotonicNs() - start) / 1e6;
-    }
-  }
 }

@@ -40,7 +40,7 @@ test('missing stays missing and infinities become the largest finite values', ()
 });
 
 test('a real minus one is told apart from the mark for missing by one float', () => {
-  const below = -1.00000011920928955;
+  const below = -1 - 2 ** -23;
   assert.is(toModelValue(-1), below);
   assert.is(toModelValue(-1 - 1e-12), below);
   assert.is(toModelValue(-1 + 1e-12), below);
@@ -85,6 +85,8 @@ test('a declared feature that a signal does not carry as a number is refused by 
   assert.throws(() => set.readUserFeatures(undefined, out), refused('MISSING_FEATURE', 'features.spread'));
   assert.throws(() => set.readUserFeatures({}, out), refused('MISSING_FEATURE', 'features.spread'));
   assert.throws(() => set.readUserFeatures({ spread: 1 }, out), refused('MISSING_FEATURE', 'features.toString'));
+  const inherited = Object.create({ spread: 1, toString: 2 }) as Record<string, number>;
+  assert.throws(() => set.readUserFeatures(inherited, out), refused('MISSING_FEATURE', 'features.spread'));
   const text = JSON.parse('{"spread":"1","toString":2}') as Record<string, number>;
   assert.throws(() => set.readUserFeatures(text, out), refused('MISSING_FEATURE', 'features.spread'));
   new FeatureSet().readUserFeatures(undefined, out);

@@ -105,6 +105,7 @@ test('each way a bar can be wrong has its code and column', () => {
     [[2, 3, 1, 0, 1], 'PRICE_NOT_POSITIVE', 'close'],
     [[4, 3, 1, 2, 1], 'INCONSISTENT_BAR', 'high'],
     [[2, 3, 1, 4, 1], 'INCONSISTENT_BAR', 'high'],
+    [[2, 2, 3, 2, 1], 'INCONSISTENT_BAR', 'high'],
     [[2, 3, 2.5, 3, 1], 'INCONSISTENT_BAR', 'low'],
     [[3, 3, 2.5, 2, 1], 'INCONSISTENT_BAR', 'low'],
     [[2, 3, 1, 2, -1], 'NEGATIVE_VOLUME', 'volume'],

@@ -177,13 +177,13 @@ test('a file that is something else is refused as corrupt', async () => {
   }
 });
 
-test('a split on a column the bundle does not have is refused', async () => {
+test('a split on a column the bundle does not have is refused, whatever its golden rows score', async () => {
   const content = bundleContent();
   const feature = content.forest.feature.slice();
   feature[1] = 2 * content.forest.featureCount;
-  const { code } = await refusalOf(() =>
-    decodeBundle(encodeBundle({ ...content, forest: { ...content.forest, feature } })),
-  );
+  const forest = { ...content.forest, feature };
+  const goldenConfidences = new BundleScorer({ forest }).confidences(content.goldenRows);
+  const { code } = await refusalOf(() => decodeBundle(encodeBundle({ ...content, forest, goldenConfidences })));
   assert.is(code, 'MODEL_CORRUPT');
 });
 

@@ -92,7 +92,7 @@ test('a tree that leads back into itself is refused instead of walked for ever',
   // The file ends with nodes of 20 bytes, their statistics of 16, and the tree's group of 4.
   const nodes = bytes.length - 4 - 36 * left.length;
   for (const child of [0, right[0]!, left.length, -7]) {
-    const leaf = left.findIndex((link) => link === -1);
+    const leaf = left.indexOf(-1);
     const copy = new DataView(bytes.slice().buffer);
     copy.setInt32(nodes + 20 * leaf + 4, child, true);
     copy.setInt32(nodes + 20 * leaf + 8, child, true);

@@ -15,7 +15,7 @@ export function noisyLabels(rows: Float32Array, columnCount: number, seed: numbe
   return Uint8Array.from({ length: rows.length / columnCount }, (_, k) => {
     const first = rows[k * columnCount]!;
     const second = columnCount > 1 ? rows[k * columnCount + 1]! : 0;
-    const score = (Number.isNaN(first) ? 1 : first) - (second > 0 ? second : 0);
+    const score = (Number.isNaN(first) ? 1 : first) - Math.max(Number.isNaN(second) ? 0 : second, 0);
     return Number(score + 3 * (random() - 0.5) > 0);
   });
 }

@@ -18,7 +18,7 @@ export function plantedPlan(training: OrchestratorConfigInput['training'] = {}):
     OrchestratorConfig.parse({
       userFeatures: [HINT],
       vpin: { nBuckets: 10, volumeWindow: 100 },
-      training: { rounds: 30, earlyStoppingRounds: null, ...training },
+      training: { rounds: 30, earlyStoppingRounds: null, minChildWeight: 2, ...training },
     }),
   );
 }

@@ -113,15 +113,11 @@ export function assertAbsolute(actual: number, expected: Maybe, tolerance: numbe
   assert.ok(same, `${what}: ${actual}, expected ${wanted} within ${tolerance}`);
 }
 
-/** The bits of numbers, so that NaN equals NaN and −0 differs from 0. */
-export function bitsOf(values: Float64Array): BigUint64Array {
-  return new BigUint64Array(values.slice().buffer);
-}
-
-/** Fails unless both hold the same bits. */
+/** Fails unless both hold the same bits, NaN equal to NaN and −0 different from 0. */
 export function assertSameBits(actual: Float64Array, expected: Float64Array, what: string): void {
-  const differs = bitsOf(actual).findIndex((bits, index) => bits !== bitsOf(expected.subarray(index, index + 1))[0]);
   assert.is(actual.length, expected.length, `${what}: lengths differ`);
+  const expectedBits = new BigUint64Array(expected.slice().buffer);
+  const differs = new BigUint64Array(actual.slice().buffer).findIndex((bits, index) => bits !== expectedBits[index]);
   assert.is(differs, -1, `${what}: value ${differs} is ${actual[differs]}, expected ${expected[differs]}`);
 }
 

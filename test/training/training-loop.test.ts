@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { toSharedBars } from '../../src/market/bar.js';
 import { BundleScorer } from '../../src/model/bundle.js';
 import { decodeBundle } from '../../src/model/bundle-codec.js';
 import { type TrainingProgress, trainModel } from '../../src/training/train-model.js';
@@ -84,7 +85,7 @@ test('bars in ordinary buffers are still there for the caller after a training, 
 test('bars in shared memory train the same model', () =>
   withLoop({}, async (loop) => {
     const ordinary = await loop.train(SERIES);
-    const shared = await loop.train({ ...SERIES, bars: SERIES.bars.toShared() });
+    const shared = await loop.train({ ...SERIES, bars: toSharedBars(SERIES.bars) });
     assert.is(shared.model?.modelId, ordinary.model?.modelId);
   }));
 
@@ -140,9 +141,10 @@ test('an abort cancels a waiting training before it starts, and leaves the runni
       }),
     );
     controller.abort();
-    assert.is((await waiting).code, 'TRAINING_CANCELLED');
+    const [{ report }, { code }] = await Promise.all([running, waiting]);
+    assert.is(code, 'TRAINING_CANCELLED');
     assert.not.ok(progressed);
-    assert.is((await running).report.verdict.verdict, 'promoted');
+    assert.is(report.verdict.verdict, 'promoted');
   }));
 
 test('a signal that is aborted already starts nothing', () =>
@@ -167,15 +169,13 @@ test('one model is trained at a time, in the order asked for', () =>
 
 test('beyond the queue a training is refused, until one has ended', () =>
   withLoop({ queuedMax: 1 }, async (loop) => {
-    const running = loop.train(SERIES);
+    const next = loop.train(SERIES).then(() => loop.train(SERIES));
     const waiting = loop.train(SERIES);
-    const { code, message } = await refusalOf(() => loop.train(SERIES));
+    const refused = refusalOf(() => loop.train(SERIES));
+    const [{ code, message }, { report }] = await Promise.all([refused, next, waiting]);
     assert.is(code, 'TRAINING_QUEUE_FULL');
     assert.match(message, '1');
-    await running;
-    const next = loop.train(SERIES);
-    await waiting;
-    assert.is((await next).report.verdict.verdict, 'promoted');
+    assert.is(report.verdict.verdict, 'promoted');
   }));
 
 for (const wish of ['EXIT', 'THROW']) {
@@ -183,8 +183,9 @@ for (const wish of ['EXIT', 'THROW']) {
     withLoop({ workerUrl: FAULTY_WORKER }, async (loop) => {
       const dying = refusalOf(() => loop.train({ ...SERIES, instrumentId: wish }));
       const queued = loop.train(SERIES);
-      assert.is((await dying).code, 'TRAINING_WORKER_DIED');
-      assert.is((await queued).report.verdict.verdict, 'promoted', 'it waited behind the dying one');
+      const [{ code }, { report }] = await Promise.all([dying, queued]);
+      assert.is(code, 'TRAINING_WORKER_DIED');
+      assert.is(report.verdict.verdict, 'promoted', 'it waited behind the dying one');
       assert.is((await loop.train(SERIES)).report.verdict.verdict, 'promoted');
     }));
 }
@@ -196,25 +197,20 @@ test('a training thread that cannot be started fails its training', () =>
     }
   }));
 
-test('a failure inside the library is reported, and the next training works', () => {
+test('a failure inside the library is reported, and the next training works', async () => {
   const plans = [{ ...plantedPlan(), boosterParameters: { max_depth: -1 } }, plantedPlan()];
   const options = {
     get plan() {
       return plans.shift()!;
     },
-    clock: new ManualClock(),
-    logger: capturedLog().logger,
-    queuedMax: 1,
   };
-  const loop = new TrainingLoop(options);
+  const { logger } = capturedLog();
+  const loop = new TrainingLoop(Object.assign(options, { clock: new ManualClock(), logger, queuedMax: 1 }));
   const failing = refusalOf(() => loop.train(SERIES));
-  const next = loop.train(SERIES);
-  return Promise.all([failing, next])
-    .then(([failure, { report }]) => {
-      assert.is(failure.code, 'BOOSTER_FAILED');
-      assert.is(report.verdict.verdict, 'promoted');
-    })
-    .finally(() => loop.close());
+  const [{ code }, { report }] = await Promise.all([failing, loop.train(SERIES)]);
+  assert.is(code, 'BOOSTER_FAILED');
+  assert.is(report.verdict.verdict, 'promoted');
+  await loop.close();
 });
 
 test('closing cancels what runs and what waits, and refuses what comes later', async () => {
