@@ -6,6 +6,8 @@ import { FEATURE_NAMES } from './features/feature-row.js';
 const fraction = z.number().min(0).max(1);
 const positive = z.number().positive();
 const count = z.int().positive();
+/** JSON has no bigint: an integer, or its digits as text where it is beyond 2^53. */
+const nanoseconds = z.union([z.bigint().positive(), count, z.string().regex(/^[1-9]\d*$/)]).transform(BigInt);
 
 const labelsSchema = z.strictObject({
   ptMultiplier: positive.default(2),
@@ -69,7 +71,7 @@ const schema = z.strictObject({
   retrainIntervalBars: count.nullable().default(null),
   inferenceTimeoutMs: positive.default(250),
   latencyBudgetMs: positive.default(10),
-  barAgeMaxNs: z.coerce.bigint().positive().nullable().default(null),
+  barAgeMaxNs: nanoseconds.nullable().default(null),
   featureNames: z
     .array(z.enum(FEATURE_NAMES))
     .min(1)
@@ -137,22 +139,33 @@ function parseConfig(input: unknown): OrchestratorConfig {
       result.error.issues.map(({ path, message }) => ({ path: path.join('.') || '(configuration)', message })),
     );
   }
-  const config = result.data;
-  const twice = config.userFeatures.filter(
-    (name, index, all) => all.indexOf(name) !== index || (FEATURE_NAMES as readonly string[]).includes(name),
-  );
-  if (twice.length > 0) {
-    throw new ConfigError(twice.map((name) => ({ path: 'userFeatures', message: `${name} is taken already` })));
-  }
-  return deepFreeze(config);
+  const issues = [
+    ...repeatedNames('featureNames', result.data.featureNames, []),
+    ...repeatedNames('userFeatures', result.data.userFeatures, FEATURE_NAMES),
+  ];
+  if (issues.length > 0) throw new ConfigError(issues);
+  return deepFreeze(result.data);
+}
+
+/** A feature name stands for one column: it may be neither repeated nor taken. */
+function repeatedNames(
+  path: string,
+  names: readonly string[],
+  taken: readonly string[],
+): { path: string; message: string }[] {
+  const repeated = names.filter((name, index) => names.indexOf(name) !== index || taken.includes(name));
+  return repeated.map((name) => ({ path, message: `${name} is taken already` }));
 }
 
 function readConfigFile(path: string): Tree {
+  let parsed: unknown;
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as Tree;
+    parsed = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
     throw new ConfigError([{ path: '(file)', message: `${path}: ${(error as Error).message}` }]);
   }
+  if (!isTree(parsed)) throw new ConfigError([{ path: '(file)', message: `${path}: not a JSON object` }]);
+  return parsed;
 }
 
 function merge(base: Tree, over: Tree): Tree {

@@ -30,7 +30,7 @@ export class FeatureSet {
     this.names = names;
     this.builtInColumns = Int32Array.from(builtIn, (name) => FEATURE_NAMES.indexOf(name));
     this.fingerprint = createHash('sha256')
-      .update(JSON.stringify([DEFINITION_VERSION, LOOKBACK, names, parameters]))
+      .update(JSON.stringify([DEFINITION_VERSION, LOOKBACK, builtIn, user, parameters]))
       .digest('hex')
       .slice(0, 16);
   }

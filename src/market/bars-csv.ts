@@ -50,7 +50,10 @@ export async function loadBarsCsv(path: string, options: BarsCsvOptions = {}): P
   const stamps = table.tsEventNs();
   const intervalNs = options.intervalNs ?? medianGapNs(stamps);
   if (timestampIs === 'open') {
-    if (intervalNs <= 0n) {
+    if (options.intervalNs !== undefined && intervalNs <= 0n) {
+      throw new OrchestratorError('OUT_OF_RANGE', `intervalNs ${intervalNs} is not positive`, { field: 'intervalNs' });
+    }
+    if (intervalNs === 0n) {
       throw new OrchestratorError(
         'INTERVAL_UNKNOWN',
         `${path}: one row has no gap to take the bar interval from; state it`,

@@ -1,22 +1,22 @@
-const ISO = /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|z|[+-]\d{2}:?\d{2})?$/;
+const ISO =
+  /^(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(Z|z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)?$/;
 const INTEGER = /^-?\d{1,19}$/;
 const NS_PER_MS = 1_000_000n;
 const NS_PER_MINUTE = 60_000_000_000n;
-const INT64_MAX = 2n ** 63n - 1n;
 
 /**
- * Nanoseconds since the epoch, or null if the text is no timestamp. Accepts ISO 8601 (space or T, with or without a zone,
+ * Nanoseconds since the epoch, or null if the text is no timestamp or one that 64 bits of nanoseconds cannot hold. Accepts ISO 8601 (space or T, with or without a zone,
  * no zone meaning UTC, up to nine fractional digits) and integers in s, ms, µs or ns, told apart by magnitude:
  * below 1e11 seconds, below 1e14 milliseconds, below 1e17 microseconds.
  */
 export function parseTimestampNs(text: string): bigint | null {
   const cell = text.trim();
-  return INTEGER.test(cell) ? fromInteger(BigInt(cell)) : fromIso(cell);
+  const ns = INTEGER.test(cell) ? fromInteger(BigInt(cell)) : fromIso(cell);
+  return ns === null || BigInt.asIntN(64, ns) !== ns ? null : ns;
 }
 
-function fromInteger(value: bigint): bigint | null {
+function fromInteger(value: bigint): bigint {
   const magnitude = value < 0n ? -value : value;
-  if (magnitude > INT64_MAX) return null;
   if (magnitude < 10n ** 11n) return value * 1_000_000_000n;
   if (magnitude < 10n ** 14n) return value * 1_000_000n;
   if (magnitude < 10n ** 17n) return value * 1_000n;
@@ -31,7 +31,12 @@ function fromIso(cell: string): bigint | null {
   const date = new Date(ms);
   // Date.UTC rolls 31 February over into March; a date that does not come back as it went in never existed.
   const exists =
-    date.getUTCMonth() === month! - 1 && date.getUTCDate() === day! && hour! < 24 && minute! < 60 && second! < 60;
+    date.getUTCFullYear() === year! &&
+    date.getUTCMonth() === month! - 1 &&
+    date.getUTCDate() === day! &&
+    hour! < 24 &&
+    minute! < 60 &&
+    second! < 60;
   if (!exists) return null;
   const fraction = BigInt((match[7] ?? '').padEnd(9, '0'));
   return BigInt(ms) * NS_PER_MS + fraction - zoneOffsetNs(match[8]);

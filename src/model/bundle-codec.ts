@@ -48,7 +48,8 @@ export function decodeBundle(bytes: Uint8Array): ModelBundle {
   if (bytes.length > MODEL_BYTES_MAX)
     throw new OrchestratorError('MODEL_TOO_LARGE', `${bytes.length} bytes`, { field: 'model' });
   if (bytes.length < PREFIX_BYTES + CHECKSUM_BYTES) throw corrupt('it is cut short');
-  const body = bytes.slice(0, bytes.length - CHECKSUM_BYTES);
+  // A real copy: slice() of a Node Buffer would only be a view into its pool.
+  const body = new Uint8Array(bytes.subarray(0, bytes.length - CHECKSUM_BYTES));
   if (!MAGIC.every((byte, index) => body[index] === byte)) throw corrupt('it is no model bundle');
   if (!equal(sha256(body), bytes.subarray(body.length))) throw corrupt('its checksum differs');
   const view = new DataView(body.buffer);

@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, readFile, rename, unlink } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { OrchestratorError, toErrorRecord } from '../errors.js';
 import type { Logger } from '../log.js';
@@ -41,13 +41,14 @@ export class ModelPersistence {
     return bundle;
   }
 
-  /** The bundle `current` points at, or null: then nothing was stored yet, or it is damaged, which is logged with its code. Never throws for what is on disk. */
+  /** The bundle `current` points at, or null: then nothing was stored yet, or it is damaged or gone, which is logged with its code. Never throws for what is on disk. */
   async loadCurrent(): Promise<ModelBundle | null> {
     try {
       return await this.readCurrent();
     } catch (error) {
-      const { code, message } = toErrorRecord(error, 'MODEL_CORRUPT');
-      if (code !== 'MODEL_NOT_FOUND')
+      const { code, message, field } = toErrorRecord(error, 'MODEL_CORRUPT');
+      const nothingStored = code === 'MODEL_NOT_FOUND' && field === CURRENT_FILE;
+      if (!nothingStored)
         this.logger.error({ code, reason: message }, 'the stored model cannot be used; starting without one');
       return null;
     }
@@ -71,20 +72,29 @@ export class ModelPersistence {
   }
 
   private async read(name: string): Promise<Uint8Array> {
-    return readModelFile(join(this.directory, name));
+    return readModelFile(join(this.directory, name), name === CURRENT_FILE ? CURRENT_FILE : 'model');
   }
 
   private async replace(name: string, bytes: Uint8Array): Promise<void> {
     const temporary = join(this.directory, `.${name}.${process.pid}.tmp`);
-    const file = await open(temporary, 'w');
+    try {
+      await this.writeSynced(temporary, bytes);
+      await rename(temporary, join(this.directory, name));
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+    await this.syncDirectory();
+  }
+
+  private async writeSynced(path: string, bytes: Uint8Array): Promise<void> {
+    const file = await open(path, 'w');
     try {
       await file.writeFile(bytes);
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(temporary, join(this.directory, name));
-    await this.syncDirectory();
   }
 
   private async syncDirectory(): Promise<void> {
@@ -103,7 +113,7 @@ export class ModelPersistence {
 }
 
 /** Bytes of a model file. Throws MODEL_NOT_FOUND when there is none, FILE_UNREADABLE when it cannot be read. */
-export async function readModelFile(path: string): Promise<Uint8Array> {
+export async function readModelFile(path: string, field = 'model'): Promise<Uint8Array> {
   try {
     return new Uint8Array(await readFile(path));
   } catch (error) {
@@ -112,7 +122,7 @@ export async function readModelFile(path: string): Promise<Uint8Array> {
       missing ? 'MODEL_NOT_FOUND' : 'FILE_UNREADABLE',
       `${path}: ${(error as Error).message}`,
       {
-        field: 'model',
+        field,
         cause: error,
       },
     );

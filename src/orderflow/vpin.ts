@@ -38,6 +38,10 @@ export type ToxicityLevel = 'low' | 'medium' | 'high';
 
 const METHODS = ['bulk', 'tick-rule', 'close-vs-open'] as const;
 const STATE_VERSION = 1;
+/** Words before the rings: version, parameters and the open bucket. */
+const STATE_HEAD_WORDS = 13;
+/** Longest window, which bounds the memory of an indicator. */
+const WINDOW_MAX = 1_000_000;
 const LEVEL_MEDIUM_MIN = 0.3;
 const LEVEL_HIGH_MIN = 0.7;
 
@@ -118,25 +122,15 @@ export class VpinIndicator {
   static fromState(state: Uint8Array): VpinIndicator {
     if (state.byteLength % Float64Array.BYTES_PER_ELEMENT !== 0) throw corruptState();
     const words = new Float64Array(state.slice().buffer);
-    const [version, method, barsPerBucket, volumeWindow, sigmaWindow, bucketVolume, nBuckets] = words;
-    const name = METHODS[method ?? -1];
-    if (version !== STATE_VERSION || name === undefined) throw corruptState();
-    const vpin = new VpinIndicator(
-      name === 'bulk'
-        ? {
-            method: name,
-            barsPerBucket: barsPerBucket!,
-            volumeWindow: volumeWindow!,
-            sigmaWindow: sigmaWindow!,
-            nBuckets: nBuckets!,
-          }
-        : { method: name, bucketVolume: bucketVolume!, nBuckets: nBuckets! },
-    );
-    [vpin.closeBefore, vpin.sideBefore, vpin.bucketSize, vpin.bucketFilled, vpin.bucketBuys] = [
-      ...words.subarray(7, 12),
-    ] as [number, number, number, number, number];
+    if (words.length < STATE_HEAD_WORDS || words[0] !== STATE_VERSION) throw corruptState();
+    const vpin = restoreEmpty(words);
+    vpin.closeBefore = words[7]!;
+    vpin.sideBefore = words[8]!;
+    vpin.bucketSize = words[9]!;
+    vpin.bucketFilled = words[10]!;
+    vpin.bucketBuys = words[11]!;
     vpin.volumeKnown = words[12] === 1;
-    let position = 13;
+    let position = STATE_HEAD_WORDS;
     for (const ring of [vpin.changes, vpin.volumes, vpin.imbalances]) {
       const count = words[position++] ?? -1;
       if (count < 0 || count > ring.capacity || position + count > words.length) throw corruptState();
@@ -175,6 +169,11 @@ export class VpinIndicator {
       if (this.bucketSize === 0) {
         this.bucketSize = this.parameters.bucketVolume || this.parameters.barsPerBucket * this.volumes.mean();
         // Buckets this bar fills alone are all alike, and older ones than the last nBuckets leave no trace.
+        if (!(this.bucketSize > 0)) {
+          // Volumes so small that their mean is 0: there is nothing to measure yet.
+          this.bucketSize = 0;
+          return;
+        }
         const bound = this.bucketSize * this.parameters.nBuckets;
         if (left > bound + this.bucketSize) left = bound + (left % this.bucketSize);
       }
@@ -209,7 +208,8 @@ function completeParameters(options: VpinOptions): VpinParameters {
   const counts =
     parameters.method === 'bulk' ? (['volumeWindow', 'sigmaWindow', 'nBuckets'] as const) : (['nBuckets'] as const);
   for (const name of counts) {
-    if (!(Number.isInteger(parameters[name]) && parameters[name] > 0)) throw badParameter(name, parameters[name]);
+    if (!(Number.isInteger(parameters[name]) && parameters[name] > 0 && parameters[name] <= WINDOW_MAX))
+      throw badParameter(name, parameters[name]);
   }
   const size = parameters.method === 'bulk' ? 'barsPerBucket' : 'bucketVolume';
   if (!(Number.isFinite(parameters[size]) && parameters[size] > 0)) throw badParameter(size, parameters[size]);
@@ -228,6 +228,26 @@ function badParameter(name: string, value: number): OrchestratorError {
       field: name,
     },
   );
+}
+
+/** An indicator with the parameters of a state and nothing in it yet. */
+function restoreEmpty(words: Float64Array): VpinIndicator {
+  const [, methodIndex, barsPerBucket, volumeWindow, sigmaWindow, bucketVolume, nBuckets] = words;
+  const method = METHODS[methodIndex!];
+  try {
+    if (method === undefined) throw corruptState();
+    if (method !== 'bulk') return new VpinIndicator({ method, bucketVolume: bucketVolume!, nBuckets: nBuckets! });
+    return new VpinIndicator({
+      method,
+      barsPerBucket: barsPerBucket!,
+      volumeWindow: volumeWindow!,
+      sigmaWindow: sigmaWindow!,
+      nBuckets: nBuckets!,
+    });
+  } catch (error) {
+    if (error instanceof OrchestratorError) throw corruptState();
+    throw error;
+  }
 }
 
 function corruptState(): OrchestratorError {

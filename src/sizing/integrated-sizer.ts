@@ -66,7 +66,9 @@ export class IntegratedSizer {
     }
     const magnitude = Math.abs(input.signal) ** exponent;
     const toxicityPenalty = 1 - toxicity;
-    const product = magnitude * metaConfidence * regimeWeight * toxicityPenalty * fractionalKelly;
+    const share = metaConfidence * regimeWeight * toxicityPenalty * fractionalKelly;
+    // A share of 0 stays 0 even of a magnitude that overflows.
+    const product = share === 0 ? 0 : magnitude * metaConfidence * regimeWeight * toxicityPenalty * fractionalKelly;
     const size = product < minSize ? 0 : Math.min(product, maxSize);
     const direction = size === 0 ? 0 : input.signal > 0 ? 1 : -1;
     return {

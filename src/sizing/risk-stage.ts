@@ -55,6 +55,9 @@ export interface RiskDecision {
   readonly checks: readonly RiskCheck[];
 }
 
+/** Named one by one: a field that is left out must be refused, not passed over. */
+const PORTFOLIO_FIELDS = ['equity', 'grossExposure', 'positionFraction', 'dayPnl', 'peakEquity'] as const;
+
 const DEFAULT_LIMITS: RiskLimits = {
   positionFractionMax: 0.1,
   grossExposureMax: 1,
@@ -140,8 +143,8 @@ function sizingOf(alphaOutput: AlphaOutput): { metaConfidence?: number; regimeWe
 }
 
 function checkPortfolio(portfolio: Portfolio): void {
-  for (const [field, value] of Object.entries(portfolio)) {
-    if (!Number.isFinite(value))
+  for (const field of PORTFOLIO_FIELDS) {
+    if (!Number.isFinite(portfolio[field]))
       throw new OrchestratorError('OUT_OF_RANGE', `${field} is not a finite number`, { field: `portfolio.${field}` });
   }
   for (const field of ['equity', 'peakEquity'] as const) {

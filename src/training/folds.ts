@@ -1,3 +1,4 @@
+import type { TripleBarrier } from '../labeling/triple-barrier.js';
 import type { BundleMetrics } from '../model/bundle.js';
 import { decodeBundle } from '../model/bundle-codec.js';
 import type { IncumbentEvidence } from '../retrain/promotion-gate.js';
@@ -94,7 +95,7 @@ export function incumbentEvidence(
   const incumbent = decodeBundle(file);
   const sameQuestion =
     incumbent.featureFingerprint === featureSetOf(plan).fingerprint &&
-    JSON.stringify(incumbent.labels) === JSON.stringify(plan.labels);
+    (Object.keys(plan.labels) as (keyof TripleBarrier)[]).every((name) => incumbent.labels[name] === plan.labels[name]);
   const unseen = incumbent.trainingEndNs < set.calendarNs[set.start[lastFold.test[0]!]!]!;
   if (!sameQuestion || !unseen) return { kind: 'incumbent-not-comparable' };
   return {

@@ -62,6 +62,7 @@ export async function trainModel(request: TrainingRequest, hooks: TrainingHooks)
 
   const windows = windowSizes(set.calendarNs.length, plan);
   const splits = splitFolds(set, windows, plan);
+  const finalRows = newestWindow(set, windows.trainBars, plan.expanding);
   const folds: Fold[] = [];
   for (const [index, split] of splits.entries()) {
     const fit = await fitTrees(set, split.train, plan, observerOf(index, splits.length, hooks, watch));
@@ -69,7 +70,6 @@ export async function trainModel(request: TrainingRequest, hooks: TrainingHooks)
   }
   const foldsMs = watch.lap();
 
-  const finalRows = newestWindow(set, windows.trainBars, plan.expanding);
   const final = await fitTrees(set, finalRows, plan, observerOf(splits.length, splits.length, hooks, watch));
   const finalMs = watch.lap();
 
@@ -160,7 +160,16 @@ function windowSizes(bars: number, plan: TrainingPlan): WindowSizes {
   return { trainBars: plan.trainBars ?? byLength.trainBars, testBars: plan.testBars ?? byLength.testBars };
 }
 
+/** The rows of the newest window of the length that is validated. Throws INSUFFICIENT_DATA when it is empty. */
 function newestWindow(set: TrainingSet, trainBars: number, expanding: boolean): Int32Array {
   const first = expanding ? 0 : set.calendarNs.length - trainBars;
-  return Int32Array.from(set.start.keys()).filter((row) => set.start[row]! >= first);
+  const rows = Int32Array.from(set.start.keys()).filter((row) => set.start[row]! >= first);
+  if (rows.length > 0) return rows;
+  throw new OrchestratorError(
+    'INSUFFICIENT_DATA',
+    `no labelled signal in the newest ${trainBars} bars, which the served model is fitted to`,
+    {
+      field: 'series',
+    },
+  );
 }

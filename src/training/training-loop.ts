@@ -66,8 +66,10 @@ export class TrainingLoop {
     if (all.length === 0)
       throw new OrchestratorError('INSUFFICIENT_DATA', 'training needs at least one series', { field: 'series' });
     this.pendingCount++;
-    const turn = this.tail.then(() => this.trainNow(all, options));
-    this.tail = turn.catch(() => undefined);
+    const signal = AbortSignal.any([this.closing.signal, ...(options.signal ? [options.signal] : [])]);
+    const before = this.tail;
+    const turn = Promise.race([before, abortOf(signal)]).then(() => this.trainNow(all, options, signal));
+    this.tail = Promise.allSettled([before, turn]);
     try {
       const trained = await turn;
       return new TrainingResult(trained.bundle === null ? null : decodeBundle(trained.bundle), trained.report);
@@ -84,14 +86,17 @@ export class TrainingLoop {
     await this.endThread();
   }
 
-  private async trainNow(series: readonly TrainingSeries[], options: TrainOptions): Promise<TrainedModel> {
-    const signal = AbortSignal.any([this.closing.signal, ...(options.signal ? [options.signal] : [])]);
+  private async trainNow(
+    series: readonly TrainingSeries[],
+    options: TrainOptions,
+    signal: AbortSignal,
+  ): Promise<TrainedModel> {
     if (signal.aborted) throw this.cancellation();
     const cancel = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
     const onAbort = (): void => void Atomics.store(new Int32Array(cancel), 0, 1);
     signal.addEventListener('abort', onAbort, { once: true });
     const { port1, port2 } = new MessageChannel();
-    port1.on('message', (progress: TrainingProgress) => options.onProgress?.(progress));
+    port1.on('message', (progress: TrainingProgress) => this.tell(options.onProgress, progress));
     this.thread ??= this.startThread();
     const { service, ended } = this.thread;
     const request: TrainingRequest = {
@@ -139,11 +144,28 @@ export class TrainingLoop {
     await thread.worker.terminate();
   }
 
+  /** A listener that throws would end the process from inside the port's event: it is logged instead. */
+  private tell(listener: TrainOptions['onProgress'], progress: TrainingProgress): void {
+    try {
+      listener?.(progress);
+    } catch (error) {
+      this.options.logger.error({ reason: String(error) }, 'a progress listener threw');
+    }
+  }
+
   private cancellation(): OrchestratorError {
     return this.closing.signal.aborted
       ? stopped()
       : new OrchestratorError('TRAINING_CANCELLED', 'the training was cancelled');
   }
+}
+
+/** Resolves when the signal aborts, so that what waits in the queue need not wait for its turn. */
+function abortOf(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 function workerDied(reason: string, cause?: unknown): OrchestratorError {

@@ -202,6 +202,12 @@ function sidesOf(series: TrainingSeries, field: string): Int8Array {
       },
     );
   }
+  const wrong = series.sides.findIndex((side) => side < -1 || side > 1);
+  if (wrong >= 0) {
+    throw new OrchestratorError('OUT_OF_RANGE', `${field} has side ${series.sides[wrong]} at bar ${wrong}`, {
+      field: `${field}.sides`,
+    });
+  }
   return series.sides;
 }
 

@@ -4,11 +4,12 @@ import { OrchestratorError } from '../errors.js';
 const PROBABILITY_FLOOR = 1e-15;
 
 /**
- * Area under the ROC curve, ties counting one half (Mann & Whitney 1947); NaN when only one class is present.
+ * Area under the ROC curve, ties counting one half (Mann & Whitney 1947); NaN when only one class is present or a score is NaN.
  * `y` 0/1, `p` the probability or any score of 1. Throws LENGTH_MISMATCH.
  */
 export function rocAuc(y: Uint8Array, p: Float64Array, weight?: Float64Array): number {
   checkLengths(y, p, weight);
+  if (p.some(Number.isNaN)) return Number.NaN;
   const order = Uint32Array.from(p.keys()).sort((a, b) => p[a]! - p[b]!);
   let positives = 0;
   let negatives = 0;

@@ -82,14 +82,14 @@ test('a bar outside the series is refused instead of read as undefined', () => {
   for (const index of [-1, 3, 0.5, Number.NaN]) assert.is(errorOf(() => series.at(index)).code, 'OUT_OF_RANGE');
 });
 
-test('a shared copy holds the same bars in shared memory, and a shared series is not copied again', () => {
+test('a copy for other threads holds the same bars in memory they can see, and is not copied again', () => {
   const series = randomBars(50, 3, { volume: false });
-  const shared = toSharedBars(series.slice(5, 45));
+  const copy = toSharedBars(series.slice(5, 45));
   for (const column of ['tsEventNs', 'open', 'high', 'low', 'close', 'volume'] as const)
-    assert.instance(shared[column].buffer, SharedArrayBuffer);
-  assert.is(shared.length, 40);
-  for (let i = 0; i < 40; i++) assert.equal(shared.at(i), series.at(i + 5));
-  assert.is(toSharedBars(shared), shared);
+    assert.instance(copy[column].buffer, SharedArrayBuffer);
+  assert.is(copy.length, 40);
+  for (let i = 0; i < 40; i++) assert.equal(copy.at(i), series.at(i + 5));
+  assert.is(toSharedBars(copy), copy);
 });
 
 test('each way a bar can be wrong has its code and column', () => {
