@@ -1,5 +1,6 @@
 // How much faster is the flat scorer than ml-xgboost's own prediction of one row?
-import { ForestScorer, flattenForest } from '../src/model/forest.js';
+import { flattenForest } from '../src/model/forest.js';
+import { ForestScorer } from '../src/model/forest-scorer.js';
 import { parseModelFile } from '../src/model/model-file.js';
 import { Booster } from '../src/model/xgboost.js';
 import { checkAnswer, median, nowNs, report, SMOKE } from './measure.js';

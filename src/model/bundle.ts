@@ -1,5 +1,7 @@
 import type { TripleBarrier } from '../labeling/triple-barrier.js';
-import { type Forest, ForestScorer, probabilityOf } from './forest.js';
+import type { Forest } from './forest.js';
+import { ForestScorer } from './forest-scorer.js';
+import { probabilityOf } from './log-odds.js';
 
 /** Out-of-sample figures of the walk-forward validation behind a bundle, each beside what knowing only the base rate would score. NaN = undefined. */
 export interface BundleMetrics {

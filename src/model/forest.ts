@@ -3,14 +3,14 @@ import { invariant } from '../invariant.js';
 import type { ModelFile, TreeNodes } from './model-file.js';
 
 export const FOREST_DEPTH_MAX = 8;
-/** Trees walked side by side, so that one tree's loads hide behind another's. */
-const TREES_ABREAST = 4;
+/** Trees walked side by side, so that one tree's loads hide behind another's; forests are padded to it. */
+export const TREES_ABREAST = 4;
 
 /**
  * Boosted trees, each padded to a perfect binary tree of one common depth D and laid out in heap order: node 1 is the root, the children of i are
  * 2i and 2i + 1, and slot 2^D + leaf of a D-step walk is the leaf. Plain typed arrays, ready to lie in shared memory:
  *
- *   feature    Uint16  [tree][2^D]   which entry of the doubled row to compare (see {@link ForestScorer}); slot 0 unused
+ *   feature    Uint16  [tree][2^D]   which entry of the doubled row to compare (see the forest scorer); slot 0 unused
  *   threshold  Float32 [tree][2^D]   right iff value >= threshold
  *   leaf       Float32 [tree][2^D]   leaf values
  *
@@ -79,73 +79,6 @@ export function splitImportance(model: ModelFile): SplitImportance {
     }
   }
   return { gain, cover, splits };
-}
-
-/** Scores encoded rows with one forest; keeps a scratch row, so a scorer belongs to one thread. */
-export class ForestScorer {
-  /** The row twice: missing as −∞ for nodes that send it left, then as +∞ for nodes that send it right. */
-  private readonly doubled: Float32Array;
-
-  constructor(readonly forest: Forest) {
-    this.doubled = new Float32Array(2 * forest.featureCount);
-  }
-
-  /** The margin (log-odds), bit-equal to ml-xgboost's: leaves are added in tree order in float32, the base last. */
-  margin(rows: Float32Array, offset: number): number {
-    const { depth, treeCount, feature, threshold, leaf, featureCount } = this.forest;
-    const x = this.doubled;
-    for (let k = 0; k < featureCount; k++) {
-      const value = rows[offset + k]!;
-      const missing = Number.isNaN(value);
-      x[k] = missing ? Number.NEGATIVE_INFINITY : value;
-      x[featureCount + k] = missing ? Number.POSITIVE_INFINITY : value;
-    }
-    const size = 1 << depth;
-    const mask = size - 1;
-    let sum = 0;
-    for (let tree = 0; tree < treeCount; tree += TREES_ABREAST) {
-      const ta = tree << depth;
-      const tb = ta + size;
-      const tc = tb + size;
-      const td = tc + size;
-      let a = 1;
-      let b = 1;
-      let c = 1;
-      let d = 1;
-      // Two levels a turn: half of the loop's overhead, which is a third of the walk.
-      for (let level = depth; level > 1; level -= 2) {
-        a = (a << 1) | +(x[feature[ta | a]!]! >= threshold[ta | a]!);
-        b = (b << 1) | +(x[feature[tb | b]!]! >= threshold[tb | b]!);
-        c = (c << 1) | +(x[feature[tc | c]!]! >= threshold[tc | c]!);
-        d = (d << 1) | +(x[feature[td | d]!]! >= threshold[td | d]!);
-        a = (a << 1) | +(x[feature[ta | a]!]! >= threshold[ta | a]!);
-        b = (b << 1) | +(x[feature[tb | b]!]! >= threshold[tb | b]!);
-        c = (c << 1) | +(x[feature[tc | c]!]! >= threshold[tc | c]!);
-        d = (d << 1) | +(x[feature[td | d]!]! >= threshold[td | d]!);
-      }
-      if ((depth & 1) === 1) {
-        a = (a << 1) | +(x[feature[ta | a]!]! >= threshold[ta | a]!);
-        b = (b << 1) | +(x[feature[tb | b]!]! >= threshold[tb | b]!);
-        c = (c << 1) | +(x[feature[tc | c]!]! >= threshold[tc | c]!);
-        d = (d << 1) | +(x[feature[td | d]!]! >= threshold[td | d]!);
-      }
-      sum = Math.fround(sum + leaf[ta | (a & mask)]!);
-      sum = Math.fround(sum + leaf[tb | (b & mask)]!);
-      sum = Math.fround(sum + leaf[tc | (c & mask)]!);
-      sum = Math.fround(sum + leaf[td | (d & mask)]!);
-    }
-    return Math.fround(this.forest.baseMargin + sum);
-  }
-}
-
-/** The logistic function. */
-export function probabilityOf(margin: number): number {
-  return 1 / (1 + Math.exp(-margin));
-}
-
-/** Log-odds of a probability. */
-export function marginOf(probability: number): number {
-  return Math.log(probability / (1 - probability));
 }
 
 function depthOf(tree: TreeNodes, node: number): number {

@@ -1,4 +1,6 @@
-import { type Forest, ForestScorer, flattenForest, marginOf, probabilityOf } from '../model/forest.js';
+import { type Forest, flattenForest } from '../model/forest.js';
+import { ForestScorer } from '../model/forest-scorer.js';
+import { marginOf, probabilityOf } from '../model/log-odds.js';
 import { type ModelFile, parseModelFile } from '../model/model-file.js';
 import { Booster } from '../model/xgboost.js';
 import { baseRateOf, logLossOf } from '../validation/metrics.js';

@@ -1,7 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { toModelValue } from '../../src/features/feature-set.js';
-import { ForestScorer, flattenForest, marginOf, probabilityOf, splitImportance } from '../../src/model/forest.js';
+import { flattenForest, splitImportance } from '../../src/model/forest.js';
+import { ForestScorer } from '../../src/model/forest-scorer.js';
+import { marginOf, probabilityOf } from '../../src/model/log-odds.js';
 import { type ModelFile, parseModelFile, type TreeNodes } from '../../src/model/model-file.js';
 import { Booster, type BoosterParameters } from '../../src/model/xgboost.js';
 import { noisyLabels, randomModel, randomRows } from '../support/forests.js';

@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { probabilityOf } from '../../src/model/forest.js';
+import { probabilityOf } from '../../src/model/log-odds.js';
 import { type Fit, type FitObserver, fitTrees, predict, withoutTrees } from '../../src/training/fit.js';
 import { featureSetOf, type TrainingPlan } from '../../src/training/training-plan.js';
 import { buildTrainingSet, type TrainingSet } from '../../src/training/training-set.js';
