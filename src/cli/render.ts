@@ -2,6 +2,9 @@ import type { EnrichedSignalEvent } from '../market/events.js';
 import type { MainJobReport, MainJobResult } from './main-job.js';
 import { textTable } from './text-table.js';
 
+/** Differences of mean returns below this are rounding. */
+const ROUNDING = 1e-12;
+
 /** JSON of anything here: bigint as decimal strings, NaN as null. */
 export function toJson(value: unknown): string {
   return JSON.stringify(value, (_key, field) => (typeof field === 'bigint' ? field.toString() : field));
@@ -94,6 +97,7 @@ function liveSection({ live }: MainJobReport): string {
 function returnsStatement({ returns }: MainJobReport['live']): string {
   const [lower, upper] = returns.interval;
   if (Number.isNaN(returns.sized)) return 'Every size was 0: there is nothing to compare.';
+  if (upper - lower < ROUNDING) return 'All sizes were alike: there is nothing to compare.';
   if (lower > 0) return 'Sizing helped: the interval lies above 0.';
   if (upper < 0) return 'Sizing hurt: the interval lies below 0.';
   return 'No evidence that sizing helped or hurt: the interval holds 0.';
