@@ -7,3 +7,5 @@ export const PROPERTY_RUNS = full ? 1000 : 100;
 export const SCORER_ROWS = full ? 10_000 : 1500;
 /** Random bit flips a model file must survive. */
 export const BIT_FLIPS = full ? 20_000 : 1000;
+/** Simulated markets of 120,000 bars over which what can be predicted is measured. */
+export const SIMULATED_MARKETS = full ? 8 : 2;
