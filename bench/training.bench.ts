@@ -20,7 +20,13 @@ for (const earlyStoppingRounds of [null, 10]) {
   });
   const start = nowNs();
   const { report: trained } = await trainModel(
-    { series: [{ instrumentId: 'walk', bars, sides }], plan: trainingPlanOf(config), createdAtNs: 0n, incumbent: null },
+    {
+      series: [{ instrumentId: 'walk', bars, sides }],
+      plan: trainingPlanOf(config),
+      createdAtNs: 0n,
+      attempt: 1,
+      incumbent: null,
+    },
     { clock: systemClock, onProgress: () => undefined, isCancelled: () => false },
   );
   const totalMs = (nowNs() - start) / 1e6;

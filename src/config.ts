@@ -32,10 +32,10 @@ const trainingSchema = z.strictObject({
   testBars: count.nullable().default(null),
   embargoBars: z.int().min(0).default(0),
   expanding: z.boolean().default(false),
-  rounds: count.default(100),
-  earlyStoppingRounds: count.nullable().default(10),
+  rounds: count.default(80),
+  earlyStoppingRounds: count.nullable().default(null),
   maxDepth: z.int().min(1).max(8).default(3),
-  eta: z.number().positive().max(1).default(0.1),
+  eta: z.number().positive().max(1).default(0.05),
   subsample: z.number().positive().max(1).default(0.5),
   colsampleByTree: z.number().positive().max(1).default(0.7),
   lambda: z.number().min(0).default(10),
@@ -46,6 +46,9 @@ const trainingSchema = z.strictObject({
 });
 
 const sizingSchema = z.strictObject({
+  mode: z.enum(['edge', 'linear']).default('edge'),
+  kappa: z.number().positive().max(1).default(0.25),
+  maxFraction: z.number().positive().max(1).default(1),
   exponent: z.number().min(0).default(0.5),
   fractionalKelly: z.number().min(0).default(0.5),
   minSize: z.number().min(0).default(0.01),
@@ -77,6 +80,7 @@ const schema = z.strictObject({
     .min(1)
     .default([...FEATURE_NAMES]),
   userFeatures: z.array(z.string().min(1)).default([]),
+  firstModel: z.enum(['provisional', 'strict', 'always']).default('provisional'),
   labels: labelsSchema.prefault({}),
   vpin: vpinSchema.prefault({}),
   training: trainingSchema.prefault({}),

@@ -16,6 +16,7 @@ import { ModelPersistence } from './model/persistence.js';
 import type { Verdict } from './retrain/promotion-gate.js';
 import { BarStore } from './store/bar-store.js';
 import type { TrainingProgress } from './training/train-model.js';
+import { TrainingAttempts } from './training/training-attempts.js';
 import { TrainingLoop, type TrainOptions } from './training/training-loop.js';
 import { featureSetOf, trainingPlanOf } from './training/training-plan.js';
 import type { TrainingResult } from './training/training-result.js';
@@ -51,6 +52,7 @@ export class ML4TOrchestrator {
   private readonly training: TrainingLoop;
   private readonly persistence: ModelPersistence | null;
   private readonly slot = new ModelSlot();
+  private readonly attempts = new TrainingAttempts();
   private lifecycle: Lifecycle = 'new';
   private warnedOfNoModel = false;
   /** Publications happen one after the other, in the order they were asked for. */
@@ -128,18 +130,20 @@ export class ML4TOrchestrator {
   /** Trains in the background on the series and publishes what the verdict installs. Rejects as {@link TrainingLoop.train} and {@link hotSwapModel} do. */
   async train(
     series: TrainingSeries | readonly TrainingSeries[],
-    options: Omit<TrainOptions, 'incumbent'> = {},
+    options: Omit<TrainOptions, 'incumbent' | 'attempt'> = {},
   ): Promise<TrainingResult> {
     this.checkStarted();
     const { current } = this.slot;
     const result = await this.training.train(series, {
       ...options,
+      attempt: this.attempts.next(series),
       ...(current === null ? {} : { incumbent: encodeBundle(current.bundle) }),
       onProgress: (progress) => {
         options.onProgress?.(progress);
         this.emit('trainingProgress', progress);
       },
     });
+    this.attempts.count(series);
     this.emit('verdict', result.report.verdict);
     if (result.model !== null) await this.hotSwapModel(result.model);
     return result;

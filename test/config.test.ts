@@ -50,6 +50,7 @@ test('an empty configuration is the defaults', () => {
     barAgeMaxNs: null,
     featureNames: [...FEATURE_NAMES],
     userFeatures: [],
+    firstModel: 'provisional',
     labels: {
       ptMultiplier: 2,
       slMultiplier: 1,
@@ -66,10 +67,10 @@ test('an empty configuration is the defaults', () => {
       testBars: null,
       embargoBars: 0,
       expanding: false,
-      rounds: 100,
-      earlyStoppingRounds: 10,
+      rounds: 80,
+      earlyStoppingRounds: null,
       maxDepth: 3,
-      eta: 0.1,
+      eta: 0.05,
       subsample: 0.5,
       colsampleByTree: 0.7,
       lambda: 10,
@@ -78,7 +79,15 @@ test('an empty configuration is the defaults', () => {
       seed: 42,
       queuedMax: 4,
     },
-    sizing: { exponent: 0.5, fractionalKelly: 0.5, minSize: 0.01, maxSize: 1 },
+    sizing: {
+      mode: 'edge',
+      kappa: 0.25,
+      maxFraction: 1,
+      exponent: 0.5,
+      fractionalKelly: 0.5,
+      minSize: 0.01,
+      maxSize: 1,
+    },
     store: { instrumentsMax: 4096, barsPerInstrument: 1024 },
   });
 });
@@ -138,6 +147,13 @@ const OUT_OF_RANGE: readonly (readonly [string, string])[] = [
   ['training.colsampleByTree', '{"training":{"colsampleByTree":1.01}}'],
   ['training.seed', '{"training":{"seed":2147483648}}'],
   ['training.queuedMax', '{"training":{"queuedMax":0}}'],
+  ['training.earlyStoppingRounds', '{"training":{"earlyStoppingRounds":0}}'],
+  ['firstModel', '{"firstModel":"never"}'],
+  ['sizing.mode', '{"sizing":{"mode":"kelly"}}'],
+  ['sizing.kappa', '{"sizing":{"kappa":0}}'],
+  ['sizing.kappa', '{"sizing":{"kappa":1.01}}'],
+  ['sizing.maxFraction', '{"sizing":{"maxFraction":0}}'],
+  ['sizing.maxFraction', '{"sizing":{"maxFraction":1.01}}'],
   ['sizing.maxSize', '{"sizing":{"maxSize":0}}'],
   ['store.barsPerInstrument', '{"store":{"barsPerInstrument":64}}'],
   ['store.instrumentsMax', '{"store":{"instrumentsMax":1e400}}'],
@@ -203,6 +219,14 @@ test('without a file, an environment or overrides the defaults are loaded', () =
   assert.equal(OrchestratorConfig.load(), OrchestratorConfig.parse());
 });
 
+test('early stopping is turned off again by null, in the file and in the environment', () => {
+  withFile('{"training":{"earlyStoppingRounds":7}}', (file) => {
+    const environment = { ML4T_TRAINING__EARLY_STOPPING_ROUNDS: 'null' };
+    assert.is(OrchestratorConfig.load({ file }).training.earlyStoppingRounds, 7);
+    assert.is(OrchestratorConfig.load({ file, environment }).training.earlyStoppingRounds, null);
+  });
+});
+
 test('an override that is undefined overrides nothing', () => {
   withFile('{"defaultConfidence":0.1}', (file) => {
     const overrides = JSON.parse('{}') as OrchestratorConfigInput;
@@ -217,7 +241,9 @@ test('environment variables name nested fields and hold JSON or plain text', () 
       ML4T_MODEL_PATH: '/var/lib/models',
       ML4T_LABELS__PT_MULTIPLIER: '1.5',
       ML4T_LABELS__TOUCH: 'close',
-      ML4T_TRAINING__EARLY_STOPPING_ROUNDS: 'null',
+      ML4T_FIRST_MODEL: 'strict',
+      ML4T_SIZING__MAX_FRACTION: '0.75',
+      ML4T_TRAINING__EARLY_STOPPING_ROUNDS: '12',
       ML4T_TRAINING__EXPANDING: 'true',
       ML4T_TRAINING__COLSAMPLE_BY_TREE: '0.5',
       ML4T_USER_FEATURES: '["spread"]',
@@ -228,7 +254,9 @@ test('environment variables name nested fields and hold JSON or plain text', () 
   assert.is(config.labels.ptMultiplier, 1.5);
   assert.is(config.labels.touch, 'close');
   assert.is(config.labels.slMultiplier, 1);
-  assert.is(config.training.earlyStoppingRounds, null);
+  assert.is(config.firstModel, 'strict');
+  assert.is(config.sizing.maxFraction, 0.75);
+  assert.is(config.training.earlyStoppingRounds, 12);
   assert.is(config.training.expanding, true);
   assert.is(config.training.colsampleByTree, 0.5);
   assert.equal(config.userFeatures, ['spread']);

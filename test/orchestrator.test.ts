@@ -4,15 +4,21 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { OrchestratorConfigInput } from '../src/config.js';
+import { deriveFeatureColumns } from '../src/features/feature-columns.js';
+import { FEATURE_NAMES, featureMatrix } from '../src/features/feature-row.js';
 import type { EnrichedSignalEvent, SignalEvent } from '../src/market/events.js';
 import { ML4TOrchestrator } from '../src/orchestrator.js';
-import { bundleFor, trainedBundle } from './support/bundles.js';
+import { toxicityShare } from '../src/orderflow/toxicity.js';
+import { VpinIndicator } from '../src/orderflow/vpin.js';
+import { RegimeFilter } from '../src/regime/regime-filter.js';
+import { NO_EDGE } from '../src/sizing/edge.js';
+import { bundleFor, FAST_VPIN, fastTrainedBundle, fixtureBars, relabelled, trainedBundle } from './support/bundles.js';
 import { capturedLog, silentLogger } from './support/captured-log.js';
 import { MINUTE_NS, randomBars } from './support/market.js';
 import { refusalOf } from './support/refusal.js';
 
 const test = suite('orchestrator');
-const bars = randomBars(300, 9);
+const bars = fixtureBars(300, 9);
 const lastNs = bars.tsEventNs[299]!;
 const signal = (fields: Partial<SignalEvent> = {}): SignalEvent => ({
   instrumentId: 'X',
@@ -43,18 +49,153 @@ test('before any model a signal is answered with the default confidence, flagged
   await orchestrator.stop();
 });
 
-test('an answer is sized by the linear rule from its own numbers', async () => {
-  const orchestrator = await started();
-  await orchestrator.hotSwapModel(await trainedBundle());
+test('before any model no size is taken on the edge, whatever the signal, and toxicity is raw VPIN', async () => {
+  const orchestrator = await started({ vpin: FAST_VPIN });
+  for (const side of [1, -1] as const) {
+    const answer = orchestrator.processSignalSync(signal({ signal: side }));
+    assert.equal([answer.size, answer.sizeReason], [0, 'no-model']);
+    assert.equal([answer.toxicityAvailable, answer.regimeAvailable], [true, false]);
+    assert.is(answer.toxicity, lastVpin());
+    assert.is(answer.regimeWeight, 0.5);
+  }
+  await orchestrator.stop();
+});
+
+/** VPIN of the last bar, from a walk of its own. */
+function lastVpin(): number {
+  const vpin = new VpinIndicator(FAST_VPIN);
+  for (let i = 0; i < bars.length; i++) vpin.update(bars.at(i));
+  return vpin.value ?? Number.NaN;
+}
+
+test('an answer is sized by the linear rule from its own numbers, where that is configured', async () => {
+  const orchestrator = await started({ vpin: FAST_VPIN, sizing: { mode: 'linear' } });
+  const early = orchestrator.processSignalSync(signal());
+  assert.is(early.size, 0.5 * 0.5 * (1 - early.toxicity) * 0.5, 'before any model it is sized all the same');
+  await orchestrator.hotSwapModel(await fastTrainedBundle());
   const answer = await orchestrator.processSignal(signal({ signal: -1 }));
   assert.ok(answer.metaConfidence > 0 && answer.metaConfidence < 1 && answer.metaConfidence !== 0.5);
-  assert.ok(answer.modelAvailable);
-  assert.is(answer.size, -(answer.metaConfidence * 0.5 * (1 - answer.toxicity) * 0.5));
+  assert.ok(answer.modelAvailable && answer.regimeAvailable && answer.toxicityAvailable);
+  assert.is(answer.size, -(answer.metaConfidence * answer.regimeWeight * (1 - answer.toxicity) * 0.5));
   assert.equal(answer.toMetaOutput(), {
     confidence: answer.metaConfidence,
-    regimeWeight: 0.5,
+    regimeWeight: answer.regimeWeight,
     toxicity: answer.toxicity,
   });
+  await orchestrator.stop();
+});
+
+test('regime and toxicity of an instrument the bundle knows are its filter and its quantiles', async () => {
+  const bundle = await fastTrainedBundle();
+  const orchestrator = await started({ vpin: FAST_VPIN });
+  await orchestrator.hotSwapModel(bundle);
+  const answer = orchestrator.processSignalSync(signal());
+  assert.ok(answer.regimeAvailable && answer.toxicityAvailable);
+  const filter = RegimeFilter.of(bundle.regime!, 'X')!;
+  assert.is(answer.regimeWeight, filter.weightAt(deriveFeatureColumns(bars), 299));
+  assert.is(answer.toxicity, toxicityShare(bundle.toxicityQuantiles.X!, lastVpin()));
+  assert.is.not(answer.toxicity, lastVpin());
+  await orchestrator.stop();
+});
+
+test('of an instrument the bundle does not know regime and toxicity are the defaults, flagged', async () => {
+  const orchestrator = await started({ vpin: FAST_VPIN, defaultRegimeWeight: 0.6, defaultToxicity: 0.2 });
+  await orchestrator.hotSwapModel(await fastTrainedBundle());
+  const known = orchestrator.processSignalSync(signal());
+  for (const instrumentId of ['Y', 'constructor', '__proto__']) {
+    for (let i = 0; i < bars.length; i++) orchestrator.addBar(instrumentId, bars.at(i));
+    const answer = orchestrator.processSignalSync(signal({ instrumentId }));
+    assert.ok(answer.modelAvailable);
+    assert.is(answer.degraded, undefined);
+    assert.equal([answer.regimeAvailable, answer.toxicityAvailable], [false, false]);
+    assert.equal([answer.regimeWeight, answer.toxicity], [0.6, 0.2]);
+    assert.ok(answer.metaConfidence > 0 && answer.metaConfidence < 1);
+  }
+  assert.equal(bitsOf(orchestrator.processSignalSync(signal())), bitsOf(known), 'others in between change nothing');
+  await orchestrator.stop();
+});
+
+function bitsOf({ metaConfidence, regimeWeight, toxicity, size }: EnrichedSignalEvent): number[] {
+  return [metaConfidence, regimeWeight, toxicity, size];
+}
+
+const EDGE = { intercept: -0.4, slope: 2.5, squareWon: 3.5, squareLost: 1.1 };
+
+/** What the edge pays at the last bar, by hand: κ·EV/(unit²·E[R²]). */
+function kellySize(confidence: number, kappa: number, costBps: number): number {
+  const sides = new Int8Array(bars.length).fill(1);
+  const unknown = new Float64Array(bars.length).fill(Number.NaN);
+  const { data } = featureMatrix(bars, {
+    rows: Int32Array.of(299),
+    sides,
+    toxicity: unknown,
+    regime: unknown,
+  });
+  const unit = data[FEATURE_NAMES.indexOf('normalized_atr')]!;
+  const value = unit * (EDGE.intercept + EDGE.slope * confidence) - costBps / 10_000;
+  const square = confidence * EDGE.squareWon + (1 - confidence) * EDGE.squareLost;
+  return (kappa * value) / (unit * unit * square);
+}
+
+test('an answer is sized on the edge of its confidence after cost, and half of it while the evidence is provisional', async () => {
+  const kappa = 0.002;
+  for (const costBps of [0, 1]) {
+    const orchestrator = await started({ labels: { costBps }, sizing: { kappa } });
+    for (const [evidence, share] of [
+      ['forced', 1],
+      ['provisional', 0.5],
+    ] as const) {
+      await orchestrator.hotSwapModel(relabelled(await trainedBundle(), { edge: EDGE, evidence }));
+      for (const side of [1, -1] as const) {
+        const answer = orchestrator.processSignalSync(signal({ signal: side }));
+        const wanted = side * share * kellySize(answer.metaConfidence, kappa, costBps);
+        assert.ok(Math.abs(wanted) > 0.01 && Math.abs(wanted) < 1, `size ${wanted}`);
+        assert.ok(Math.abs(answer.size - wanted) < 1e-12, `${answer.size}, expected ${wanted}`);
+        assert.is(answer.sizeReason, undefined);
+      }
+    }
+    await orchestrator.stop();
+  }
+});
+
+test('a size on the edge ends at the largest fraction, and provisional evidence halves even that', async () => {
+  const orchestrator = await started({ sizing: { kappa: 1, maxFraction: 0.8 } });
+  for (const [evidence, size] of [
+    ['forced', 0.8],
+    ['provisional', 0.4],
+  ] as const) {
+    await orchestrator.hotSwapModel(relabelled(await trainedBundle(), { edge: EDGE, evidence }));
+    assert.is(orchestrator.processSignalSync(signal()).size, size);
+    assert.is(orchestrator.processSignalSync(signal({ signal: -1 })).size, -size);
+  }
+  await orchestrator.stop();
+});
+
+test('a signal that does not pay its cost, or of a model without an edge, gets size 0 with the reason', async () => {
+  const costly = await started({ labels: { costBps: 100 } });
+  await costly.hotSwapModel(relabelled(await trainedBundle(), { edge: EDGE }));
+  const answer = costly.processSignalSync(signal());
+  assert.equal([answer.size, answer.sizeReason], [0, 'below-break-even']);
+  await costly.hotSwapModel(relabelled(await trainedBundle(), { edge: NO_EDGE }));
+  for (const side of [1, -1] as const) {
+    const edgeless = costly.processSignalSync(signal({ signal: side }));
+    assert.ok(edgeless.modelAvailable);
+    assert.ok(Object.is(edgeless.size, 0), 'no −0');
+    assert.is(edgeless.sizeReason, 'no-edge');
+  }
+  await costly.stop();
+});
+
+test('a market that does not move gives no size on the edge', async () => {
+  const orchestrator = new ML4TOrchestrator({}, { logger: silentLogger });
+  await orchestrator.start();
+  await orchestrator.hotSwapModel(await trainedBundle());
+  for (let i = 0; i < 150; i++) {
+    const price = { open: 100, high: 100, low: 100, close: 100, volume: 1 };
+    orchestrator.addBar('X', { tsEventNs: bars.tsEventNs[i]!, ...price });
+  }
+  const answer = orchestrator.processSignalSync(signal({ timestamp: bars.tsEventNs[149]! }));
+  assert.equal([answer.size, answer.sizeReason, answer.degraded], [0, 'no-volatility', undefined]);
   await orchestrator.stop();
 });
 
@@ -69,7 +210,10 @@ test('a flat signal is answered with size 0 and the default confidence, and is n
 });
 
 test('unknown toxicity is the configured default with a flag, in the answer and in its size', async () => {
-  const orchestrator = new ML4TOrchestrator({ defaultToxicity: 0.25 }, { logger: silentLogger });
+  const orchestrator = new ML4TOrchestrator(
+    { defaultToxicity: 0.25, sizing: { mode: 'linear' } },
+    { logger: silentLogger },
+  );
   await orchestrator.start();
   const silent = randomBars(150, 4, { volume: false });
   for (let i = 0; i < silent.length; i++) orchestrator.addBar('Q', silent.at(i));
@@ -111,12 +255,13 @@ test('a window the ring has lapped is called stale, never read', async () => {
 });
 
 test('bars that come with a signal are stored first, and the answer sees them', async () => {
-  const orchestrator = new ML4TOrchestrator({}, { logger: silentLogger });
+  const orchestrator = new ML4TOrchestrator({ vpin: FAST_VPIN }, { logger: silentLogger });
   await orchestrator.start();
   const answer = orchestrator.processSignalSync(signal({ bars: bars.slice(0, 200), timestamp: bars.tsEventNs[199]! }));
   assert.is(answer.degraded, undefined);
   assert.is(answer.asOfSequence, 199);
-  const known = await started();
+  assert.ok(answer.toxicityAvailable);
+  const known = await started({ vpin: FAST_VPIN });
   assert.is(known.processSignalSync(signal({ timestamp: bars.tsEventNs[199]! })).toxicity, answer.toxicity);
   await orchestrator.stop();
   await known.stop();
@@ -125,7 +270,7 @@ test('bars that come with a signal are stored first, and the answer sees them', 
 test('a signal that is refused names its field and leaves nothing behind', async () => {
   const orchestrator = await started({ userFeatures: ['spread'] });
   const features = { spread: 0.1 };
-  const newer = randomBars(400, 9).slice(250, 400);
+  const newer = fixtureBars(400, 9).slice(250, 400);
   const wrong: [unknown, string, string][] = [
     [signal({ instrumentId: '' }), 'INVALID_SIGNAL', 'instrumentId'],
     [{ ...signal({ features }), signal: 2 }, 'INVALID_SIGNAL', 'signal'],
@@ -253,17 +398,50 @@ test('a model that cannot be stored does not serve', async () => {
 });
 
 test('training announces progress and a verdict, and installs what the verdict says', async () => {
-  const orchestrator = await started({ vpin: { nBuckets: 5 } });
+  const orchestrator = await started({ vpin: { nBuckets: 5 }, training: { rounds: 10 } });
   const seen: string[] = [];
   orchestrator.events.on('trainingProgress', ({ step }) => seen.push(step));
   orchestrator.events.on('verdict', ({ verdict }) => seen.push(verdict));
   orchestrator.events.on('modelSwapped', () => seen.push('modelSwapped'));
-  const result = await orchestrator.train({ instrumentId: 'X', bars: randomBars(1500, 3), primarySignal: 'momentum' });
+  const result = await orchestrator.train({ instrumentId: 'X', bars: randomBars(1200, 3), primarySignal: 'momentum' });
   assert.ok(seen.includes('folds'));
   assert.equal(seen.slice(-2), [result.report.verdict.verdict, 'modelSwapped']);
   assert.is(orchestrator.model?.modelId, result.model?.modelId);
   assert.is(result.meetsMinimumAccuracy(0), true);
   assert.is(result.meetsMinimumAccuracy(1), false);
+  await orchestrator.stop();
+});
+
+test('a refused training serves the base rate, at size 0, and what it knows of the instrument', async () => {
+  const orchestrator = await started({ firstModel: 'strict', vpin: FAST_VPIN, training: { rounds: 5 } });
+  const { model, report } = await orchestrator.train({
+    instrumentId: 'X',
+    bars: fixtureBars(1200, 3),
+    primarySignal: 'momentum',
+  });
+  assert.is(report.verdict.verdict, 'refused');
+  const answer = orchestrator.processSignalSync(signal());
+  assert.ok(answer.modelAvailable && answer.regimeAvailable && answer.toxicityAvailable);
+  assert.ok(Math.abs(answer.metaConfidence - model!.baseRate) < 2e-16);
+  assert.equal([answer.size, answer.sizeReason, answer.modelId], [0, 'no-edge', model!.modelId]);
+  await orchestrator.stop();
+});
+
+test('every further training of the same instruments is held to a stricter test, of others to the first', async () => {
+  const orchestrator = await started({ training: { rounds: 1, trainBars: 600, testBars: 200 } });
+  const alphaOf = async (...ids: string[]): Promise<number> => {
+    const series = ids.map((instrumentId, k) => ({
+      instrumentId,
+      bars: fixtureBars(1000, 40 + k),
+      primarySignal: 'momentum' as const,
+    }));
+    return (await orchestrator.train(series)).report.verdict.finding.alpha;
+  };
+  const first = await alphaOf('A');
+  const ratios = [await alphaOf('A'), await alphaOf('B'), await alphaOf('A', 'B'), await alphaOf('B', 'A')].map(
+    (alpha) => Math.round(first / alpha),
+  );
+  assert.equal(ratios, [4, 1, 1, 4]);
   await orchestrator.stop();
 });
 

@@ -1,14 +1,10 @@
-import { relative } from 'node:path';
 import type { OrchestratorConfig } from '../config.js';
-import { OrchestratorError } from '../errors.js';
 import type { Logger } from '../log.js';
-import type { BarSeries } from '../market/bar.js';
-import { loadBarsCsv } from '../market/bars-csv.js';
 import type { EnrichedSignalEvent } from '../market/events.js';
 import { ML4TOrchestrator } from '../orchestrator.js';
-import { PRIMARY_SIGNALS, type PrimarySignalName, primarySides } from '../primary/primary-signal.js';
 import type { TrainingProgress } from '../training/train-model.js';
 import type { TrainingReport } from '../training/training-report.js';
+import { loadPrimary, type Market } from './market-source.js';
 import {
   type LiveMetrics,
   type LiveReturns,
@@ -17,15 +13,6 @@ import {
   replayLive,
   resolveAnswers,
 } from './replay.js';
-import { readSidesCsv, type SideSchedule, scheduleOf } from './sides-csv.js';
-
-export interface MainJobOptions {
-  readonly barsPath: string;
-  readonly instrumentId: string;
-  readonly timestampIs: 'open' | 'close';
-  /** A built-in primary signal or the path of a `timestamp,side` file. */
-  readonly primary: string;
-}
 
 /** Everything the main job found out; what `--json` prints. */
 export interface MainJobReport {
@@ -44,22 +31,10 @@ export interface MainJobReport {
   };
   readonly labels: TrainingReport['labelCounts'];
   readonly folds: TrainingReport['folds'];
-  readonly metrics: Pick<
-    TrainingReport,
-    | 'nFolds'
-    | 'nSamples'
-    | 'effectiveN'
-    | 'baseRate'
-    | 'accuracy'
-    | 'majorityAccuracy'
-    | 'auc'
-    | 'aucLong'
-    | 'aucShort'
-    | 'logLoss'
-    | 'baseRateLogLoss'
-    | 'brier'
-    | 'baseRateBrier'
-  > & { readonly meetsMinimumAccuracy: boolean };
+  readonly metrics: Pick<TrainingReport, (typeof METRICS)[number]> & {
+    readonly lambda: number;
+    readonly meetsMinimumAccuracy: boolean;
+  };
   readonly importances: TrainingReport['importances'];
   readonly promotion: TrainingReport['verdict'] & { readonly modelId: string };
   readonly live: {
@@ -84,18 +59,36 @@ export interface MainJobResult {
   readonly answers: readonly EnrichedSignalEvent[];
 }
 
+const METRICS = [
+  'nFolds',
+  'nSamples',
+  'nTest',
+  'effectiveN',
+  'baseRate',
+  'accuracy',
+  'majorityAccuracy',
+  'auc',
+  'aucInterval',
+  'aucLong',
+  'aucShort',
+  'logLoss',
+  'baseRateLogLoss',
+  'logisticLogLoss',
+  'brier',
+  'baseRateBrier',
+] as const;
+
 const TRAIN_SHARE = 0.7;
 
-/** Trains on the first 70 % of the bars and replays the rest bar by bar, as live bars and signals, through the same orchestrator. */
+/** Trains on the first 70 % of the bars and replays the rest bar by bar, as live bars and signals, through the same orchestrator. `primary`: see {@link loadPrimary}. */
 export async function runMainJob(
-  options: MainJobOptions,
+  market: Market,
+  primary: string,
   config: OrchestratorConfig,
   logger: Logger,
   hooks: MainJobHooks,
 ): Promise<MainJobResult> {
-  const { instrumentId, barsPath, timestampIs, primary } = options;
-  const file = await loadBarsCsv(barsPath, { instrumentId, timestampIs });
-  const { bars } = file;
+  const { bars, instrumentId } = market;
   const schedule = await loadPrimary(primary, bars);
   const cut = Math.floor(bars.length * TRAIN_SHARE);
   const orchestrator = new ML4TOrchestrator(config, { logger });
@@ -113,21 +106,25 @@ export async function runMainJob(
       answers,
       report: {
         bars: {
-          source: relative(process.cwd(), barsPath),
+          source: market.source,
           instrumentId,
           primary,
           count: bars.length,
           firstNs: bars.tsEventNs[0]!,
           lastNs: bars.tsEventNs[bars.length - 1]!,
-          timestampIs: file.timestampIs,
-          intervalNs: file.intervalNs,
-          ignoredColumns: file.ignoredColumns,
+          timestampIs: market.timestampIs,
+          intervalNs: market.intervalNs,
+          ignoredColumns: market.ignoredColumns,
           trained: cut,
           replayed: bars.length - cut,
         },
         labels: report.labelCounts,
         folds: report.folds,
-        metrics: { ...metricsOf(report), meetsMinimumAccuracy: result.meetsMinimumAccuracy() },
+        metrics: {
+          ...metricsOf(report),
+          lambda: report.restraint.lambda,
+          meetsMinimumAccuracy: result.meetsMinimumAccuracy(),
+        },
         importances: report.importances,
         promotion: { ...report.verdict, modelId: orchestrator.model?.modelId ?? '' },
         live: {
@@ -145,37 +142,11 @@ export async function runMainJob(
   }
 }
 
-/** The built-in signal of that name, or the file's. Throws USAGE, or what {@link readSidesCsv} throws. */
-export async function loadPrimary(primary: string, bars: BarSeries): Promise<SideSchedule> {
-  if ((PRIMARY_SIGNALS as readonly string[]).includes(primary)) {
-    return scheduleOf(primarySides(primary as PrimarySignalName, bars), bars);
-  }
-  if (!primary.includes('.') && !primary.includes('/')) {
-    throw new OrchestratorError('USAGE', `--primary ${primary} is none of ${PRIMARY_SIGNALS.join(', ')}, nor a file`, {
-      field: 'primary',
-    });
-  }
-  return readSidesCsv(primary, bars);
-}
-
-function metricsOf(report: TrainingReport): Omit<MainJobReport['metrics'], 'meetsMinimumAccuracy'> {
-  const { nFolds, nSamples, effectiveN, baseRate, accuracy, majorityAccuracy, auc, aucLong, aucShort } = report;
-  const { logLoss, baseRateLogLoss, brier, baseRateBrier } = report;
-  return {
-    nFolds,
-    nSamples,
-    effectiveN,
-    baseRate,
-    accuracy,
-    majorityAccuracy,
-    auc,
-    aucLong,
-    aucShort,
-    logLoss,
-    baseRateLogLoss,
-    brier,
-    baseRateBrier,
-  };
+function metricsOf(report: TrainingReport): Pick<TrainingReport, (typeof METRICS)[number]> {
+  return Object.fromEntries(METRICS.map((name) => [name, report[name]])) as Pick<
+    TrainingReport,
+    (typeof METRICS)[number]
+  >;
 }
 
 function quantilesOf(answers: readonly EnrichedSignalEvent[]): { p50: number; p99: number; max: number } {

@@ -8,38 +8,52 @@ import { Command, CommanderError, Option } from 'commander';
 import { OrchestratorConfig, type OrchestratorConfigInput } from '../config.js';
 import { toErrorRecord } from '../errors.js';
 import { createLogger } from '../log.js';
-import { loadBarsCsv } from '../market/bars-csv.js';
 import { decodeBundle } from '../model/bundle-codec.js';
 import { readModelFile } from '../model/persistence.js';
 import { ML4TOrchestrator } from '../orchestrator.js';
 import type { TrainingProgress } from '../training/train-model.js';
 import { exitCodeOf } from './exit-code.js';
-import { loadPrimary, runMainJob } from './main-job.js';
-import { renderMainJob, toJson } from './render.js';
+import { type MainJobResult, runMainJob } from './main-job.js';
+import { loadPrimary, type MarketSource, openMarket } from './market-source.js';
+import { renderComparison, renderMainJob, toJson } from './render.js';
 import { renderBundle, renderTraining } from './render-model.js';
 
 const BUNDLED_BARS = fileURLToPath(new URL('../../../examples/sp500-daily.csv', import.meta.url));
 
-interface DataOptions {
-  bars: string;
+interface JobOptions {
+  bars?: string;
+  market?: 'simulated';
+  edge: number;
+  seed: number;
   instrument?: string;
   timestampIs: 'open' | 'close';
-  primary: string;
+  primary?: string;
   costBps?: number;
   config?: string;
   json: boolean;
 }
 
-function dataOptions(command: Command): Command {
+/** Bars of the simulated market, and the primary signal it is known for. */
+const SIMULATED = { bars: 30_000, primary: 'momentum' } as const;
+const REAL_PRIMARY = 'ema-cross';
+
+function jobOptions(command: Command): Command {
   return command
-    .option('--bars <file>', 'bars as CSV, gzip allowed (default: the bundled S&P 500 days)', BUNDLED_BARS)
+    .option('--bars <file>', 'bars as CSV, gzip allowed')
+    .addOption(
+      new Option('--market <kind>', 'a market with a known answer instead of a file')
+        .choices(['simulated'])
+        .conflicts('bars'),
+    )
+    .option('--edge <strength>', 'what can be predicted in the simulated market: 0 nothing, 1 much', Number, 1)
+    .option('--seed <number>', 'of the simulated market', Number, 1)
     .option('--instrument <id>', 'name of the instrument (default: the file name)')
     .addOption(
       new Option('--timestamp-is <edge>', 'which edge of a bar the file stamps')
         .choices(['open', 'close'])
         .default('open'),
     )
-    .option('--primary <signal>', 'ema-cross, momentum, donchian, or a CSV file with timestamp,side', 'ema-cross')
+    .option('--primary <signal>', 'ema-cross, momentum, donchian, or a CSV file with timestamp,side')
     .option('--cost-bps <bps>', 'round-trip cost in basis points', Number)
     .option('--config <file>', 'configuration as JSON; ML4T_… variables go over it')
     .option('--json', 'one JSON document on stdout', false);
@@ -49,47 +63,56 @@ const program = new Command('ml4t')
   .description('Live meta-labelling: how far to trust each primary signal')
   .exitOverride();
 
-dataOptions(program.command('run'))
-  .description('train on the first 70 % of the bars, replay the rest as live')
+jobOptions(program.command('run'))
+  .description(
+    'train on the first 70 % of the bars, replay the rest as live (default: the bundled S&P 500 days beside a simulated market)',
+  )
   .option('--out <file>', 'every enriched signal, one JSON document a line')
-  .action(async (options: DataOptions & { out?: string }) => {
+  .action(async (options: JobOptions & { out?: string }) => {
     const config = configOf(options);
     const out = options.out === undefined ? null : createWriteStream(options.out);
-    const bar = progressBar();
-    try {
-      const result = await runMainJob(
-        { ...options, barsPath: options.bars, instrumentId: instrumentOf(options) },
-        config,
-        createLogger('error'),
-        {
+    const run = async (source: MarketSource): Promise<MainJobResult> => {
+      const market = await openMarket(source);
+      const bar = progressBar();
+      try {
+        return await runMainJob(market, primaryOf(options, source), config, createLogger('error'), {
           onProgress: bar.update,
-          onAnswer: (answer) => out?.write(`${toJson(answer)}\n`),
           onTrained: bar.stop,
-        },
-      );
-      print(options.json ? toJson(result.report) : renderMainJob(result));
+          onAnswer: (answer) => out?.write(`${toJson(answer)}\n`),
+        });
+      } finally {
+        bar.stop();
+      }
+    };
+    try {
+      const result = await run(sourceOf(options));
+      const single = options.bars !== undefined || options.market !== undefined;
+      const simulated = single ? null : await run(simulatedSource(options));
+      if (simulated === null) print(options.json ? toJson(result.report) : renderMainJob(result));
+      else
+        print(
+          options.json
+            ? toJson({ ...result.report, simulated: simulated.report })
+            : renderComparison(result, simulated),
+        );
     } finally {
-      bar.stop();
       if (out) await finished(out.end());
     }
   });
 
-dataOptions(program.command('train'))
+jobOptions(program.command('train'))
   .description('train on all bars and store the model')
   .requiredOption('--model-dir <directory>', 'where models are kept')
-  .action(async (options: DataOptions & { modelDir: string }) => {
+  .action(async (options: JobOptions & { modelDir: string }) => {
     const config = configOf(options, { modelPath: options.modelDir });
-    const instrumentId = instrumentOf(options);
-    const file = await loadBarsCsv(options.bars, { instrumentId, timestampIs: options.timestampIs });
-    const { byBar } = await loadPrimary(options.primary, file.bars);
+    const source = sourceOf(options);
+    const { bars, instrumentId } = await openMarket(source);
+    const { byBar } = await loadPrimary(primaryOf(options, source), bars);
     const orchestrator = new ML4TOrchestrator(config);
     const bar = progressBar();
     await orchestrator.start();
     try {
-      const result = await orchestrator.train(
-        { instrumentId, bars: file.bars, sides: byBar },
-        { onProgress: bar.update },
-      );
+      const result = await orchestrator.train({ instrumentId, bars, sides: byBar }, { onProgress: bar.update });
       bar.stop();
       print(
         options.json
@@ -114,7 +137,7 @@ program
     print(options.json ? toJson({ ...header, forest: { treeCount, depth } }) : renderBundle(bundle));
   });
 
-function configOf(options: DataOptions, extra: OrchestratorConfigInput = {}): OrchestratorConfig {
+function configOf(options: JobOptions, extra: OrchestratorConfigInput = {}): OrchestratorConfig {
   const labels = options.costBps === undefined ? {} : { labels: { costBps: options.costBps } };
   return OrchestratorConfig.load({
     ...(options.config === undefined ? {} : { file: options.config }),
@@ -123,8 +146,19 @@ function configOf(options: DataOptions, extra: OrchestratorConfigInput = {}): Or
   });
 }
 
-function instrumentOf(options: DataOptions): string {
-  return options.instrument ?? basename(options.bars).replace(/\.csv(\.gz)?$/i, '');
+function sourceOf(options: JobOptions): MarketSource {
+  if (options.market === 'simulated') return simulatedSource(options);
+  const path = options.bars ?? BUNDLED_BARS;
+  const instrumentId = options.instrument ?? basename(path).replace(/\.csv(\.gz)?$/i, '');
+  return { kind: 'file', path, instrumentId, timestampIs: options.timestampIs };
+}
+
+function simulatedSource({ edge, seed }: JobOptions): MarketSource {
+  return { kind: 'simulated', edge, seed, bars: SIMULATED.bars };
+}
+
+function primaryOf(options: JobOptions, source: MarketSource): string {
+  return options.primary ?? (source.kind === 'simulated' ? SIMULATED.primary : REAL_PRIMARY);
 }
 
 /** A bar on stderr where that is a terminal, nothing elsewhere. */

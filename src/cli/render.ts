@@ -1,4 +1,5 @@
 import type { EnrichedSignalEvent } from '../market/events.js';
+import { toxicityLevel } from '../orderflow/toxicity.js';
 import type { MainJobReport, MainJobResult } from './main-job.js';
 import { textTable } from './text-table.js';
 
@@ -46,12 +47,12 @@ function labelsSection({ labels, metrics }: MainJobReport): string {
 }
 
 function foldsSection({ folds }: MainJobReport): string {
-  const head = ['test window from', 'train', 'test', 'rounds', 'AUC', 'log-loss', 'base rate', 'accuracy', 'majority'];
+  const head = ['test window from', 'train', 'test', 'lambda', 'AUC', 'log-loss', 'base rate', 'accuracy', 'majority'];
   const rows = folds.map((fold) => [
     isoTime(fold.testStartNs),
     count(fold.nTrain),
     count(fold.nTest),
-    String(fold.rounds),
+    fixed(fold.lambda, 2),
     fixed(fold.auc, 3),
     fixed(fold.logLoss, 4),
     fixed(fold.baseRateLogLoss, 4),
@@ -69,17 +70,23 @@ function importancesSection({ importances }: MainJobReport): string {
 }
 
 function metricsSection({ metrics }: MainJobReport): string {
+  const { lower, upper } = metrics.aucInterval;
   const rows = [
-    ['out of sample', 'model', 'base rate'],
-    ['log-loss (nats)', fixed(metrics.logLoss, 4), fixed(metrics.baseRateLogLoss, 4)],
-    ['Brier score', fixed(metrics.brier, 4), fixed(metrics.baseRateBrier, 4)],
-    ['accuracy (the majority rule beside it)', percent(metrics.accuracy), percent(metrics.majorityAccuracy)],
+    ['out of sample', 'model', 'base rate', 'logistic'],
+    [
+      'log-loss (nats)',
+      fixed(metrics.logLoss, 4),
+      fixed(metrics.baseRateLogLoss, 4),
+      fixed(metrics.logisticLogLoss, 4),
+    ],
+    ['Brier score', fixed(metrics.brier, 4), fixed(metrics.baseRateBrier, 4), ''],
+    ['accuracy (the majority rule beside it)', percent(metrics.accuracy), percent(metrics.majorityAccuracy), ''],
   ];
   const minimum = metrics.meetsMinimumAccuracy ? 'meets' : 'misses';
   return [
     `Metrics over ${metrics.nFolds} folds:`,
     textTable(rows),
-    `  AUC ${fixed(metrics.auc, 3)} (long ${fixed(metrics.aucLong, 3)}, short ${fixed(metrics.aucShort, 3)})`,
+    `  AUC ${fixed(metrics.auc, 3)}, 95 % interval ${fixed(lower, 3)} to ${fixed(upper, 3)} (long ${fixed(metrics.aucLong, 3)}, short ${fixed(metrics.aucShort, 3)})`,
     `  accuracy ${percent(metrics.accuracy)} ${minimum} the 55 % minimum; the majority rule scores ${percent(metrics.majorityAccuracy)}`,
   ].join('\n');
 }
@@ -106,7 +113,46 @@ function returnsStatement({ returns }: MainJobReport['live']): string {
 function answersSection(answers: readonly EnrichedSignalEvent[]): string {
   const followed = answers.filter((answer) => answer.signalEvent.signal !== 0);
   const chosen = [0, 0.5, 1].flatMap((share) => followed[Math.round(share * (followed.length - 1))] ?? []);
-  return ['Three answers:', ...chosen.map((answer) => `  ${describeAnswer(answer)}`)].join('\n');
+  const name = answers[0]?.signalEvent.instrumentId ?? 'nothing';
+  return [`Three answers on ${name}:`, ...chosen.map((answer) => `  ${describeAnswer(answer)}`)].join('\n');
+}
+
+/** Two main jobs side by side, then the answers of the first in words. */
+export function renderComparison(real: MainJobResult, simulated: MainJobResult): string {
+  const both = [real.report, simulated.report];
+  const row = (name: string, of: (report: MainJobReport) => string): string[] => [name, ...both.map(of)];
+  const rows = [
+    row('', ({ bars }) => bars.instrumentId),
+    row('bars', ({ bars }) => count(bars.count)),
+    row('primary signal', ({ bars }) => bars.primary),
+    row('signals trained on', ({ labels }) => count(labels.trained)),
+    row('base rate', ({ metrics }) => percent(metrics.baseRate)),
+    row('AUC out of sample', ({ metrics }) => fixed(metrics.auc, 3)),
+    row(
+      '  95 % interval',
+      ({ metrics: { aucInterval } }) => `${fixed(aucInterval.lower, 3)} to ${fixed(aucInterval.upper, 3)}`,
+    ),
+    row('log-loss skill (nats)', ({ metrics }) => fixed(metrics.baseRateLogLoss - metrics.logLoss, 4)),
+    row('  of a logistic regression', ({ metrics }) => fixed(metrics.baseRateLogLoss - metrics.logisticLogLoss, 4)),
+    row('trust in the trees (lambda)', ({ metrics }) => fixed(metrics.lambda, 2)),
+    row('verdict', ({ promotion }) => promotion.verdict),
+    row('live signals enriched', ({ live }) => count(live.enriched)),
+    row('net return, equal weight', ({ live }) => basisPoints(live.returns.equalWeight)),
+    row('net return, sized', ({ live }) => basisPoints(live.returns.sized)),
+    row(
+      '  difference, 95 % interval',
+      ({ live: { returns } }) => `${basisPoints(returns.interval[0])} to ${basisPoints(returns.interval[1])}`,
+    ),
+    row('latency p50 / p99', ({ live }) => `${micros(live.latencyNs.p50)} / ${micros(live.latencyNs.p99)}`),
+  ];
+  return [
+    `Two markets: real bars (${real.report.bars.source}), and ${simulated.report.bars.source}, whose answer is known.`,
+    textTable(rows),
+    ...both.map(({ bars, promotion, live }) => `${bars.instrumentId}: ${promotion.sentence} ${returnsStatement(live)}`),
+    answersSection(real.answers),
+    answersSection(simulated.answers),
+    'All figures of one market: npm start -- --market simulated --edge 0.5\nNow yours: npm start -- --bars my.csv',
+  ].join('\n\n');
 }
 
 /** One answer as a sentence. */
@@ -114,10 +160,13 @@ export function describeAnswer(answer: EnrichedSignalEvent): string {
   const { signal, instrumentId, timestamp } = answer.signalEvent;
   const side = signal === 0 ? 'flat' : signal > 0 ? 'long' : 'short';
   const why = answer.degraded ? ` (degraded: ${answer.degraded})` : '';
-  const toxicity = answer.toxicityAvailable ? `toxicity ${fixed(answer.toxicity, 2)}` : 'toxicity unknown';
+  const toxicity = answer.toxicityAvailable
+    ? `toxicity ${fixed(answer.toxicity, 2)} (${toxicityLevel(answer.toxicity)})`
+    : 'toxicity unknown';
+  const regime = answer.regimeAvailable ? `regime weight ${fixed(answer.regimeWeight, 2)}` : 'regime unknown';
   const size =
     answer.size === 0 ? `size 0 (${answer.sizeReason})` : `size ${answer.size > 0 ? '+' : ''}${fixed(answer.size, 3)}`;
-  return `${isoTime(timestamp)} ${side} ${instrumentId}: P(correct) ${fixed(answer.metaConfidence, 3)}${why}, ${toxicity}, ${size}; model ${answer.modelId || 'none'}, as of bar ${answer.asOfSequence}, ${micros(answer.latencyNs)}`;
+  return `${isoTime(timestamp)} ${side} ${instrumentId}: P(correct) ${fixed(answer.metaConfidence, 3)}${why}, ${regime}, ${toxicity}, ${size}; model ${answer.modelId || 'none'}, as of bar ${answer.asOfSequence}, ${micros(answer.latencyNs)}`;
 }
 
 function total(counts: Readonly<Record<string, number>>): number {

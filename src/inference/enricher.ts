@@ -3,16 +3,14 @@ import type { OrchestratorConfig } from '../config.js';
 import type { FeatureSet } from '../features/feature-set.js';
 import { unreachable } from '../invariant.js';
 import type { DegradedReason, EnrichedSignalEvent } from '../market/events.js';
-import { IntegratedSizer } from '../sizing/integrated-sizer.js';
+import { toxicityShare } from '../orderflow/toxicity.js';
+import { PositionSizer } from '../sizing/position-sizer.js';
 import type { BarStore } from '../store/bar-store.js';
 import type { AdmittedSignal } from './admission.js';
 import { EnrichedSignal } from './enriched-signal.js';
 import { InferenceLoop } from './inference-loop.js';
 import type { InferenceResult } from './inference-result.js';
-import type { ServedModel } from './served-model.js';
-
-/** There is no regime model yet: its feature is missing and its weight the configured default. */
-const REGIME_UNKNOWN = Number.NaN;
+import type { InstrumentContext, ServedModel } from './served-model.js';
 
 /** An answer with what it took to compute it; no inference for flat and degraded signals. */
 export interface Enrichment {
@@ -23,7 +21,7 @@ export interface Enrichment {
 /** Makes the answer to an admitted signal from the bars up to its as-of and one bundle. */
 export class Enricher {
   private readonly loop: InferenceLoop;
-  private readonly sizer: IntegratedSizer;
+  private readonly sizer: PositionSizer;
 
   constructor(
     private readonly config: OrchestratorConfig,
@@ -32,7 +30,7 @@ export class Enricher {
     private readonly clock: Clock,
   ) {
     this.loop = new InferenceLoop(featureSet, config.defaultConfidence, clock);
-    this.sizer = new IntegratedSizer(config.sizing);
+    this.sizer = new PositionSizer(config.sizing);
   }
 
   /** `startNs`: monotonic time of the signal's arrival, from which its latency counts. */
@@ -53,27 +51,42 @@ export class Enricher {
       return this.withoutInference(signal, served, startNs, 'stale-bars', 'stale-bars');
     }
     const { columns } = read;
+    const context = served?.contextOf(instrumentId) ?? UNKNOWN_INSTRUMENT;
+    const regimeWeight = context.regime?.weightAt(columns, read.asOf) ?? Number.NaN;
     const inference = this.loop.evaluate(
       columns,
       read.asOf,
       side,
-      REGIME_UNKNOWN,
+      regimeWeight,
       signal.userValues,
       served?.scorer ?? null,
     );
     const vpin = columns.vpin[columns.base + (read.asOf & columns.mask)]!;
-    const toxicity = Number.isNaN(vpin) ? null : vpin;
-    const sized = this.sizer.calculate({
-      signal: side,
-      metaConfidence: inference.confidence,
-      regimeWeight: this.config.defaultRegimeWeight,
-      toxicity: toxicity ?? this.config.defaultToxicity,
+    const toxicity = this.toxicityOf(vpin, context, served !== null);
+    const { size, reason } = this.sizer.size({
+      side,
+      confidence: inference.confidence,
+      regimeWeight: orDefault(regimeWeight, this.config.defaultRegimeWeight),
+      toxicity: orDefault(toxicity, this.config.defaultToxicity),
+      barrierUnit: inference.barrierUnit,
+      cost: this.config.labels.costBps / 10_000,
+      model: served?.bundle ?? null,
     });
-    const sizeReason = sized.finalSize === 0 ? 'below-minimum-size' : undefined;
-    return {
-      answer: this.answer(signal, served, startNs, inference, toxicity, sized.finalSize, sizeReason, undefined),
+    const answer = this.answer(signal, served, startNs, {
       inference,
-    };
+      regimeWeight,
+      toxicity,
+      size,
+      sizeReason: reason,
+      degraded: undefined,
+    });
+    return { answer, inference };
+  }
+
+  /** Its place among the training interval's values; raw VPIN before any model; NaN where either is unknown. */
+  private toxicityOf(vpin: number, context: InstrumentContext, modelAvailable: boolean): number {
+    if (!modelAvailable || Number.isNaN(vpin)) return vpin;
+    return context.toxicityQuantiles === null ? Number.NaN : toxicityShare(context.toxicityQuantiles, vpin);
   }
 
   private withoutInference(
@@ -83,31 +96,29 @@ export class Enricher {
     sizeReason: string,
     degraded: DegradedReason | undefined,
   ): Enrichment {
-    return { answer: this.answer(signal, served, startNs, null, null, 0, sizeReason, degraded), inference: null };
+    const computed = { inference: null, regimeWeight: Number.NaN, toxicity: Number.NaN, size: 0, sizeReason, degraded };
+    return { answer: this.answer(signal, served, startNs, computed), inference: null };
   }
 
   private answer(
     signal: AdmittedSignal,
     served: ServedModel | null,
     startNs: number,
-    inference: InferenceResult | null,
-    toxicity: number | null,
-    size: number,
-    sizeReason: string | undefined,
-    degraded: DegradedReason | undefined,
+    computed: Computed,
   ): EnrichedSignalEvent {
     const { config } = this;
+    const { inference, regimeWeight, toxicity, size, sizeReason, degraded } = computed;
     return new EnrichedSignal({
       signalId: signal.signalId,
       signalEvent: signal.event,
       metaConfidence: inference?.confidence ?? config.defaultConfidence,
-      regimeWeight: config.defaultRegimeWeight,
-      toxicity: toxicity ?? config.defaultToxicity,
+      regimeWeight: orDefault(regimeWeight, config.defaultRegimeWeight),
+      toxicity: orDefault(toxicity, config.defaultToxicity),
       size,
       sizeReason,
       modelAvailable: served !== null,
-      toxicityAvailable: toxicity !== null,
-      regimeAvailable: false,
+      toxicityAvailable: !Number.isNaN(toxicity),
+      regimeAvailable: !Number.isNaN(regimeWeight),
       asOfNs: this.store.tsEventNs(signal.event.instrumentId, signal.asOf),
       asOfSequence: signal.asOf,
       generation: served?.generation ?? 0,
@@ -116,4 +127,20 @@ export class Enricher {
       degraded,
     });
   }
+}
+
+/** What was computed for an answer; NaN for a number that is unknown. */
+interface Computed {
+  readonly inference: InferenceResult | null;
+  readonly regimeWeight: number;
+  readonly toxicity: number;
+  readonly size: number;
+  readonly sizeReason: string | undefined;
+  readonly degraded: DegradedReason | undefined;
+}
+
+const UNKNOWN_INSTRUMENT: InstrumentContext = { regime: null, toxicityQuantiles: null };
+
+function orDefault(value: number, defaultValue: number): number {
+  return Number.isNaN(value) ? defaultValue : value;
 }

@@ -1,9 +1,11 @@
 import type { Clock } from '../clock.js';
-import { FEATURE_COUNT, writeFeatureRow } from '../features/feature-row.js';
+import { FEATURE_COUNT, FEATURE_NAMES, writeFeatureRow } from '../features/feature-row.js';
 import type { FeatureSet } from '../features/feature-set.js';
 import type { RowScorer } from '../model/bundle.js';
 import type { StoredColumns } from '../store/bar-store.js';
 import { InferenceResult } from './inference-result.js';
+
+const NORMALIZED_ATR = FEATURE_NAMES.indexOf('normalized_atr');
 
 /**
  * Evaluates signals one after the other: window → feature row → confidence. The result is a function of the bars up to `asOf`, the side, the user's
@@ -37,6 +39,13 @@ export class InferenceLoop {
     const extracted = this.clock.monotonicNs();
     const confidence = scorer === null ? this.defaultConfidence : scorer.confidence(this.encoded, 0);
     const end = this.clock.monotonicNs();
-    return new InferenceResult(confidence, scorer !== null, extracted - start, end - extracted, end - start);
+    return new InferenceResult(
+      confidence,
+      scorer !== null,
+      this.row[NORMALIZED_ATR]!,
+      extracted - start,
+      end - extracted,
+      end - start,
+    );
   }
 }

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { OrchestratorError } from '../errors.js';
+import { TOXICITY_QUANTILES } from '../orderflow/toxicity.js';
 import { type BundleHeader, BundleScorer, GOLDEN_ROW_COUNT, type ModelBundle } from './bundle.js';
 import { FOREST_DEPTH_MAX, type Forest, forestLength } from './forest.js';
 
 /** Larger bundles are refused: every one must fit the slot it is served from. */
 export const MODEL_BYTES_MAX = 4 * 1024 * 1024;
 
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 const MAGIC = new TextEncoder().encode('ML4TBNDL');
 const PREFIX_BYTES = 16;
 const CHECKSUM_BYTES = 32;
@@ -92,6 +93,14 @@ const metric = z
   .nullable()
   .transform((value) => value ?? Number.NaN);
 
+const fraction = z.number().min(0).max(1);
+const regimeScale = z.object({
+  returnMean: z.number(),
+  returnDeviation: z.number(),
+  logVolatilityMean: z.number(),
+  logVolatilityDeviation: z.number(),
+});
+
 const headerSchema = z.object({
   kind: z.enum(['trees', 'base-rate']),
   createdAtNs: bigint,
@@ -114,6 +123,32 @@ const headerSchema = z.object({
   seed: z.number(),
   boosterParameters: z.record(z.string(), z.number()),
   rounds: z.number(),
+  calibration: z.object({ baseMargin: z.number(), lambda: z.number().min(0).max(1) }),
+  evidence: z.enum(['none', 'provisional', 'forced']),
+  edge: z.object({ intercept: z.number(), slope: z.number(), squareWon: z.number(), squareLost: z.number() }),
+  regime: z
+    .object({
+      stateCount: z.int().min(1).max(3),
+      names: z.array(z.enum(['volatile', 'trending', 'reverting', 'ranging'])),
+      weights: z.array(fraction),
+      stationary: z.array(fraction),
+      transition: z.array(fraction),
+      mean: z.array(z.number()),
+      variance: z.array(z.number().positive()),
+      scales: z.record(z.string(), regimeScale),
+    })
+    .refine(({ stateCount: n, names, weights, stationary, transition, mean, variance }) =>
+      [
+        names.length,
+        weights.length,
+        stationary.length,
+        transition.length / n,
+        mean.length / 2,
+        variance.length / 2,
+      ].every((size) => size === n),
+    )
+    .nullable(),
+  toxicityQuantiles: z.record(z.string(), z.array(z.number()).length(TOXICITY_QUANTILES)),
   importance: z.record(z.string(), z.number()),
   metrics: z.object({
     nFolds: z.number(),

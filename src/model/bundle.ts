@@ -1,7 +1,9 @@
 import type { TripleBarrier } from '../labeling/triple-barrier.js';
+import type { RegimeModel } from '../regime/regime-model.js';
+import type { EdgeModel } from '../sizing/edge.js';
 import type { Forest } from './forest.js';
 import { ForestScorer } from './forest-scorer.js';
-import { probabilityOf } from './log-odds.js';
+import { type Calibration, calibratedProbability } from './log-odds.js';
 
 /** Out-of-sample figures of the walk-forward validation behind a bundle, each beside what knowing only the base rate would score. NaN = undefined. */
 export interface BundleMetrics {
@@ -33,6 +35,15 @@ export interface BundleHeader {
   readonly seed: number;
   readonly boosterParameters: Readonly<Record<string, number>>;
   readonly rounds: number;
+  readonly calibration: Calibration;
+  /** On what ground the trees serve; 'none' for a base-rate bundle. */
+  readonly evidence: 'none' | 'provisional' | 'forced';
+  /** What a signal earns by its confidence; no edge for a base-rate bundle. */
+  readonly edge: EdgeModel;
+  /** null where there were too few bars to tell regimes apart. */
+  readonly regime: RegimeModel | null;
+  /** By instrument: 101 quantiles of its VPIN over the training interval; absent where volume is unknown. */
+  readonly toxicityQuantiles: Readonly<Record<string, readonly number[]>>;
   /** Share of the total gain by feature name; all 0 without trees. */
   readonly importance: Readonly<Record<string, number>>;
   readonly metrics: BundleMetrics;
@@ -58,12 +69,12 @@ export interface RowScorer {
 export class BundleScorer implements RowScorer {
   private readonly scorer: ForestScorer;
 
-  constructor(readonly bundle: Pick<ModelBundle, 'forest'>) {
+  constructor(readonly bundle: Pick<ModelBundle, 'forest' | 'calibration'>) {
     this.scorer = new ForestScorer(bundle.forest);
   }
 
   confidence(rows: Float32Array, offset: number): number {
-    return probabilityOf(this.scorer.margin(rows, offset));
+    return calibratedProbability(this.scorer.margin(rows, offset), this.bundle.calibration);
   }
 
   /** Confidences of all rows. */

@@ -53,11 +53,13 @@ function startLoading(): Promise<XgboostModule> {
 /** A boosted-tree classifier inside ml-xgboost, on the `hist` method. Must be freed. */
 export class Booster {
   private freed = false;
+  private trained = false;
 
   private constructor(
     private readonly module: XgboostModule,
     private readonly model: number,
     private readonly columnCount: number,
+    private readonly labels: Uint8Array,
   ) {}
 
   /**
@@ -82,12 +84,13 @@ export class Booster {
     const setParameter = module.cwrap('set_param', null, ['number', 'string', 'string']);
     const fixed = { booster: 'gbtree', objective, tree_method: 'hist', silent: 1 };
     for (const [name, value] of Object.entries({ ...fixed, ...parameters })) setParameter(model, name, String(value));
-    return new Booster(module, model, columnCount);
+    return new Booster(module, model, columnCount, labels);
   }
 
   /** Adds boosting rounds; many small steps give the same trees as one large one. Throws BOOSTER_FAILED, after which the thread must be replaced. */
   train(rounds: number): void {
     this.checkLive();
+    this.trained = true;
     guarded('train', () => this.module._train_full_model(this.model, rounds));
   }
 
@@ -101,6 +104,24 @@ export class Booster {
     const bytes = this.module.HEAPU8.slice(pointer, pointer + size);
     this.module._free(pointer);
     return bytes;
+  }
+
+  /**
+   * Gives every row a weight (finite, not negative, not all 0), before the first round. The library exports no way, so its matrix is found in the heap and patched; false, with nothing
+   * changed, when what lies there is not the matrix this booster was made from.
+   */
+  setWeights(weights: Float32Array): boolean {
+    this.checkLive();
+    const total = weights.reduce((sum, weight) => sum + (weight >= 0 ? weight : Number.NaN), 0);
+    if (this.trained || weights.length !== this.labels.length || !(total > 0 && Number.isFinite(total))) return false;
+    const matrix = findMatrix(this.module, this.model, this.labels, this.columnCount);
+    if (matrix === null) return false;
+    const pointer = copyToHeap(this.module, weights, (weight) => weight);
+    // The vector owns the memory from here on: begin, end, end of capacity.
+    const words = new Int32Array(this.module.HEAPU8.buffer);
+    const end = pointer + weights.length * FLOAT_BYTES;
+    words.set([pointer, end, end], (matrix + MATRIX.weights) >> 2);
+    return true;
   }
 
   /** The library's own prediction for one encoded row, in float32: slow, there to check the scorer against. */
@@ -163,6 +184,27 @@ function checkParameters(parameters: BoosterParameters): void {
     if (!Number.isFinite(value))
       throw new OrchestratorError('BOOSTER_INPUT_INVALID', `parameter ${name} is ${value}`, { field: name });
   }
+}
+
+/** Where a matrix of this build keeps what is looked at, in bytes from its start. */
+const MATRIX = { rowCount: 8, columnCount: 16, labels: 32, weights: 68 } as const;
+
+/** The heap address of the booster's matrix (ml-xgboost 1.1.2: model + 4 → holder → handle → matrix + 8), or null when it does not look like it in every detail. */
+function findMatrix(module: XgboostModule, model: number, labels: Uint8Array, columnCount: number): number | null {
+  const words = new Int32Array(module.HEAPU8.buffer);
+  const floats = module.HEAPF32;
+  const follow = (address: number): number => (address > 0 && address % 4 === 0 ? (words[address >> 2] ?? 0) : 0);
+  const handle = follow(follow(follow(model + 4)));
+  const matrix = handle === 0 ? 0 : follow(handle + 8);
+  if (matrix === 0) return null;
+  const at = (offset: number): number => words[(matrix + offset) >> 2] ?? -1;
+  const sizes = [at(MATRIX.rowCount), at(MATRIX.rowCount + 4), at(MATRIX.columnCount), at(MATRIX.columnCount + 4)];
+  if (sizes.join() !== [labels.length, 0, columnCount, 0].join()) return null;
+  const first = at(MATRIX.labels);
+  if (at(MATRIX.labels + 4) - first !== labels.length * FLOAT_BYTES) return null;
+  if (!labels.every((label, row) => floats[(first >> 2) + row] === label)) return null;
+  const unweighted = at(MATRIX.weights) === at(MATRIX.weights + 4);
+  return unweighted ? matrix : null;
 }
 
 function copyToHeap(

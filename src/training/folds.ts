@@ -1,10 +1,15 @@
+import type { FeatureSet } from '../features/feature-set.js';
 import type { TripleBarrier } from '../labeling/triple-barrier.js';
-import type { BundleMetrics } from '../model/bundle.js';
-import { decodeBundle } from '../model/bundle-codec.js';
+import type { BundleMetrics, ModelBundle } from '../model/bundle.js';
+import { fitLogistic } from '../model/logistic-regression.js';
 import type { IncumbentEvidence } from '../retrain/promotion-gate.js';
+import { type AucInterval, aucInterval } from '../validation/auc-interval.js';
+import { dependenceBars, type TimeSpan } from '../validation/batch-means.js';
 import { accuracy, brierScore, logLoss, rocAuc } from '../validation/metrics.js';
-import { type Fit, predict } from './fit.js';
-import { featureSetOf, type TrainingPlan } from './training-plan.js';
+import type { WalkForwardSplit } from '../validation/walk-forward.js';
+import { type Fit, type FitObserver, fitTrees, gatherRows, labelsOf, predict } from './fit.js';
+import { fitRegime, windowOf, withRegime } from './regime-column.js';
+import type { TrainingPlan } from './training-plan.js';
 import type { FoldReport } from './training-report.js';
 import type { TrainingSet } from './training-set.js';
 
@@ -17,51 +22,106 @@ export interface Fold {
   readonly confidence: Float64Array;
   /** The training window's base rate, for every test signal. */
   readonly baseRate: Float64Array;
+  /** Confidences of an L2 logistic regression on the same rows, to compare with. */
+  readonly logistic: Float64Array;
 }
 
-export function scoreFold(set: TrainingSet, split: { train: Int32Array; test: Int32Array }, fit: Fit): Fold {
+/** Everything fitted is fitted inside the training window; the test signals are only predicted. */
+export async function runFold(
+  set: TrainingSet,
+  split: WalkForwardSplit,
+  features: FeatureSet,
+  plan: TrainingPlan,
+  observe: FitObserver,
+): Promise<Fold> {
   const { train, test } = split;
+  const regime = fitRegime(set, windowOf(set, train), plan.seed);
+  const complete = withRegime(set, features, regime, [...train, ...test]);
+  const fit = await fitTrees(complete, train, plan, observe);
+  const logistic = fitLogistic(gatherRows(complete, train), complete.columnCount, labelsOf(complete, train));
   return {
     train,
     test,
     fit,
-    metaLabel: Uint8Array.from(test, (row) => set.metaLabel[row]!),
-    confidence: predict(fit.forest, set, test),
+    metaLabel: labelsOf(set, test),
+    confidence: predict(fit, complete, test),
     baseRate: new Float64Array(test.length).fill(fit.baseRate),
+    logistic: Float64Array.from(test, (row) => logistic.probability(complete.rows, row * complete.columnCount)),
   };
 }
 
-/** Figures over the test signals of all folds, each predicted once by a model that had not seen its horizon. */
-export interface PooledMetrics extends BundleMetrics {
-  readonly nTest: number;
-  readonly aucLong: number;
-  readonly aucShort: number;
+/** All test signals in order of time, each predicted once by a model that had not seen its horizon. */
+export interface OutOfSample {
+  readonly rows: Int32Array;
+  readonly metaLabel: Uint8Array;
+  readonly confidence: Float64Array;
+  readonly baseRate: Float64Array;
+  readonly logistic: Float64Array;
+  readonly grossR: Float64Array;
+  /** Independent labels among them. */
+  readonly effectiveN: number;
+  readonly span: TimeSpan;
 }
 
-export function poolMetrics(set: TrainingSet, folds: readonly Fold[]): PooledMetrics {
-  const rows = folds.flatMap((fold) => [...fold.test]);
-  const y = Uint8Array.from(rows, (row) => set.metaLabel[row]!);
-  const p = Float64Array.from(folds.flatMap((fold) => [...fold.confidence]));
-  const base = Float64Array.from(folds.flatMap((fold) => [...fold.baseRate]));
+export function poolFolds(set: TrainingSet, folds: readonly Fold[]): OutOfSample {
+  const rows = Int32Array.from(folds.flatMap((fold) => [...fold.test]));
+  const pooled = (of: (fold: Fold) => Float64Array): Float64Array =>
+    Float64Array.from(folds.flatMap((fold) => [...of(fold)]));
+  const start = set.start[rows[0]!]!;
+  const end = set.start[rows[rows.length - 1]!]! + 1;
+  return {
+    rows,
+    metaLabel: labelsOf(set, rows),
+    confidence: pooled((fold) => fold.confidence),
+    baseRate: pooled((fold) => fold.baseRate),
+    logistic: pooled((fold) => fold.logistic),
+    grossR: Float64Array.from(rows, (row) => set.grossR[row]!),
+    effectiveN: rows.reduce((sum, row) => sum + set.uniqueness[row]!, 0),
+    span: {
+      position: rows.map((row) => set.start[row]!),
+      start,
+      end,
+      dependenceBars: dependenceBars(
+        rows.map((row) => set.duration[row]!),
+        end - start,
+      ),
+    },
+  };
+}
+
+/** Figures over the test signals of all folds. */
+export interface PooledMetrics extends BundleMetrics {
+  readonly nTest: number;
+  readonly aucInterval: AucInterval;
+  readonly aucLong: number;
+  readonly aucShort: number;
+  readonly logisticLogLoss: number;
+}
+
+export function poolMetrics(set: TrainingSet, pooled: OutOfSample, nFolds: number): PooledMetrics {
+  const { rows, metaLabel: y, confidence: p, baseRate: base } = pooled;
   const aucOfSide = (side: number): number => {
-    const of = rows.flatMap((row, k) => (set.side[row] === side ? [k] : []));
+    const of = [...rows].flatMap((row, k) => (set.side[row] === side ? [k] : []));
     return rocAuc(
       Uint8Array.from(of, (k) => y[k]!),
       Float64Array.from(of, (k) => p[k]!),
     );
   };
+  const interval = aucInterval(y, p, pooled.span);
   return {
-    nFolds: folds.length,
+    nFolds,
     nSamples: set.metaLabel.length,
     nTest: rows.length,
     effectiveN: set.uniqueness.reduce((sum, value) => sum + value, 0),
     accuracy: accuracy(y, p),
     majorityAccuracy: accuracy(y, base),
-    auc: rocAuc(y, p),
+    auc: interval.auc,
+    aucInterval: interval,
     aucLong: aucOfSide(1),
     aucShort: aucOfSide(-1),
     logLoss: logLoss(y, p),
     baseRateLogLoss: logLoss(y, base),
+    logisticLogLoss: logLoss(y, pooled.logistic),
     brier: brierScore(y, p),
     baseRateBrier: brierScore(y, base),
   };
@@ -75,6 +135,7 @@ export function foldReport(set: TrainingSet, fold: Fold): FoldReport {
     nTrain: train.length,
     nTest: test.length,
     rounds: fit.rounds,
+    lambda: fit.restraint.lambda,
     baseRate: fit.baseRate,
     auc: rocAuc(metaLabel, confidence),
     accuracy: accuracy(metaLabel, confidence),
@@ -84,23 +145,25 @@ export function foldReport(set: TrainingSet, fold: Fold): FoldReport {
   };
 }
 
-/** The incumbent's file on the last fold, if it answers the same question and ended its training before that fold's first signal. */
+/** The incumbent on the last fold, if it answers the same question and ended its training before that fold's first signal. */
 export function incumbentEvidence(
-  file: Uint8Array | null,
+  incumbent: ModelBundle | null,
   set: TrainingSet,
   lastFold: Fold,
-  plan: TrainingPlan,
+  features: FeatureSet,
+  labels: TripleBarrier,
 ): IncumbentEvidence {
-  if (file === null) return { kind: 'no-incumbent' };
-  const incumbent = decodeBundle(file);
-  const sameQuestion =
-    incumbent.featureFingerprint === featureSetOf(plan).fingerprint &&
-    (Object.keys(plan.labels) as (keyof TripleBarrier)[]).every((name) => incumbent.labels[name] === plan.labels[name]);
+  if (incumbent === null) return { kind: 'no-incumbent' };
+  const sameLabels = (Object.keys(labels) as (keyof TripleBarrier)[]).every(
+    (name) => incumbent.labels[name] === labels[name],
+  );
+  const sameQuestion = incumbent.featureFingerprint === features.fingerprint && sameLabels;
   const unseen = incumbent.trainingEndNs < set.calendarNs[set.start[lastFold.test[0]!]!]!;
   if (!sameQuestion || !unseen) return { kind: 'incumbent-not-comparable' };
+  const complete = withRegime(set, features, incumbent.regime, lastFold.test);
   return {
     kind: 'compared',
-    incumbentLogLoss: logLoss(lastFold.metaLabel, predict(incumbent.forest, set, lastFold.test)),
+    incumbentLogLoss: logLoss(lastFold.metaLabel, predict(incumbent, complete, lastFold.test)),
     treesLogLoss: logLoss(lastFold.metaLabel, lastFold.confidence),
     baseRateLogLoss: logLoss(lastFold.metaLabel, lastFold.baseRate),
   };

@@ -1,11 +1,23 @@
 import type { Clock } from '../clock.js';
 import { OrchestratorError } from '../errors.js';
+import { decodeBundle } from '../model/bundle-codec.js';
+import { type FirstModelFinding, testFirstModel } from '../retrain/first-model.js';
 import { decidePromotion } from '../retrain/promotion-gate.js';
 import { Stopwatch } from '../stopwatch.js';
+import { slopeEvidence } from '../validation/slope.js';
 import { purgedWalkForward, type WalkForwardSplit } from '../validation/walk-forward.js';
 import { assembleBundle, importanceOf } from './assemble-bundle.js';
-import { type FitObserver, fitTrees, withoutTrees } from './fit.js';
-import { type Fold, foldReport, incumbentEvidence, poolMetrics, scoreFold } from './folds.js';
+import { type FitObserver, fitTrees } from './fit.js';
+import {
+  type Fold,
+  foldReport,
+  incumbentEvidence,
+  type OutOfSample,
+  poolFolds,
+  poolMetrics,
+  runFold,
+} from './folds.js';
+import { fitRegime, windowOf, withRegime } from './regime-column.js';
 import { featureSetOf, type TrainingPlan } from './training-plan.js';
 import type { TrainingReport } from './training-report.js';
 import { buildTrainingSet, type TrainingSeries, type TrainingSet } from './training-set.js';
@@ -15,6 +27,8 @@ export interface TrainingRequest {
   readonly plan: TrainingPlan;
   /** Stamped on the bundle; the only way time enters it. */
   readonly createdAtNs: bigint;
+  /** The how-manieth training of this set of instruments this is, from 1: every further attempt is held to a stricter test. */
+  readonly attempt: number;
   /** The serving bundle's file, to compare with. */
   readonly incumbent: Uint8Array | null;
 }
@@ -40,6 +54,7 @@ export interface TrainedModel {
   readonly report: TrainingReport;
 }
 
+const NS_PER_DAY = 86_400_000_000_000;
 const BARS_MIN = 1000;
 const SAMPLES_MIN = 100;
 /** From this length on, windows are counted in bars; shorter series are cut in proportion, both into at least five folds. */
@@ -49,7 +64,7 @@ const SHORT_SHARE = { train: 0.6, test: 0.08 };
 
 /**
  * Sides → labels → features → purged walk-forward → final fit → verdict → bundle. The final fit takes the newest training window, of the length that was validated.
- * The same request gives the same bundle bytes. Throws INSUFFICIENT_DATA, TRAINING_CANCELLED, BOOSTER_FAILED, or what is wrong with a series.
+ * The same request gives the same bundle bytes; one training at a time, since the library's random state belongs to the thread. Throws INSUFFICIENT_DATA, TRAINING_CANCELLED, BOOSTER_FAILED, or what is wrong with a series.
  */
 export async function trainModel(request: TrainingRequest, hooks: TrainingHooks): Promise<TrainedModel> {
   const { plan } = request;
@@ -65,44 +80,82 @@ export async function trainModel(request: TrainingRequest, hooks: TrainingHooks)
   const finalRows = newestWindow(set, windows.trainBars, plan.expanding);
   const folds: Fold[] = [];
   for (const [index, split] of splits.entries()) {
-    const fit = await fitTrees(set, split.train, plan, observerOf(index, splits.length, hooks, watch));
-    folds.push(scoreFold(set, split, fit));
+    folds.push(await runFold(set, split, features, plan, observerOf(index, splits.length, hooks, watch)));
   }
   const foldsMs = watch.lap();
 
-  const final = await fitTrees(set, finalRows, plan, observerOf(splits.length, splits.length, hooks, watch));
+  const regime = fitRegime(set, windowOf(set, finalRows), plan.seed);
+  const complete = withRegime(set, features, regime, finalRows);
+  const final = await fitTrees(complete, finalRows, plan, observerOf(splits.length, splits.length, hooks, watch));
   const finalMs = watch.lap();
 
-  const { nTest, aucLong, aucShort, ...metrics } = poolMetrics(set, folds);
+  const pooled = poolFolds(set, folds);
+  const { nTest, aucInterval, aucLong, aucShort, logisticLogLoss, ...metrics } = poolMetrics(set, pooled, folds.length);
+  const incumbent = request.incumbent === null ? null : decodeBundle(request.incumbent);
   const verdict = decidePromotion({
     nTest,
     logLoss: metrics.logLoss,
     baseRateLogLoss: metrics.baseRateLogLoss,
-    rounds: final.rounds,
-    incumbent: incumbentEvidence(request.incumbent, set, folds[folds.length - 1]!, plan),
+    lambda: final.restraint.lambda,
+    policy: plan.firstModel,
+    finding: findFirstModel(set, pooled, plan, request.attempt, metrics.baseRateLogLoss - metrics.logLoss),
+    incumbent: incumbentEvidence(incumbent, set, folds[folds.length - 1]!, features, plan.labels),
   });
-  const served =
-    verdict.installs === 'base-rate' ? withoutTrees(set.columnCount, final.baseRate, finalRows.length) : final;
   const { createdAtNs } = request;
-  const bundle =
-    verdict.installs === null
-      ? null
-      : assembleBundle({ plan, set, rows: finalRows, fit: served, metrics, createdAtNs });
+  const bundle = assembleBundle({
+    plan,
+    set: complete,
+    rows: finalRows,
+    fit: final,
+    regime,
+    pooled,
+    metrics,
+    verdict,
+    createdAtNs,
+  });
   return {
     bundle,
     report: {
       ...metrics,
+      nTest,
+      aucInterval,
       aucLong,
       aucShort,
+      logisticLogLoss,
       baseRate: final.baseRate,
       labelCounts: set.counts,
       folds: folds.map((fold) => foldReport(set, fold)),
       importances: importanceOf(final, features.names),
       rounds: final.rounds,
+      restraint: final.restraint,
       verdict,
       timingsMs: { set: setMs, folds: foldsMs, final: finalMs, bundle: watch.lap(), fits: watch.timedMs },
     },
   };
+}
+
+/** The first-model test on the pooled test signals. An outcome that could have been either counts as half profit, half stop. */
+function findFirstModel(
+  set: TrainingSet,
+  pooled: OutOfSample,
+  plan: TrainingPlan,
+  attempt: number,
+  gain: number,
+): FirstModelFinding {
+  const { ptMultiplier, slMultiplier } = plan.labels;
+  const either = (ptMultiplier - slMultiplier) / 2;
+  const outcome = pooled.grossR.map((r, k) => (set.ambiguous[pooled.rows[k]!] === 1 ? either : r));
+  const { rows, effectiveN, span } = pooled;
+  const firstNs = set.calendarNs[span.start]!;
+  const days = Number(set.calendarNs[span.end - 1]! - firstNs) / NS_PER_DAY;
+  return testFirstModel({
+    attempt,
+    slope: slopeEvidence(pooled.confidence, outcome, span),
+    gain,
+    nTest: rows.length,
+    overlap: rows.length / effectiveN,
+    signalsPerDay: rows.length / days,
+  });
 }
 
 /** What the fit of one fold reports to; the final fit comes after all folds. Throws TRAINING_CANCELLED between steps. */

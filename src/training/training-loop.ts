@@ -15,6 +15,8 @@ export interface TrainOptions {
   onProgress?: (progress: TrainingProgress) => void;
   /** Cancels between boosting rounds; the promise rejects with TRAINING_CANCELLED. */
   signal?: AbortSignal;
+  /** The how-manieth training of these instruments this is, default 1. */
+  attempt?: number;
   /** File of the serving bundle, which the new one is compared with. */
   incumbent?: Uint8Array;
 }
@@ -103,6 +105,7 @@ export class TrainingLoop {
       series,
       plan: this.options.plan,
       createdAtNs: this.options.clock.epochNs(),
+      attempt: options.attempt ?? 1,
       incumbent: options.incumbent ?? null,
     };
     try {

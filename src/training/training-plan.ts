@@ -3,6 +3,7 @@ import type { FeatureName } from '../features/feature-row.js';
 import { FeatureSet } from '../features/feature-set.js';
 import type { TripleBarrier } from '../labeling/triple-barrier.js';
 import type { BoosterParameters } from '../model/xgboost.js';
+import type { FirstModelPolicy } from '../retrain/first-model.js';
 
 /** The part of the configuration a training depends on, as plain data that crosses to the training thread. */
 export interface TrainingPlan {
@@ -19,6 +20,7 @@ export interface TrainingPlan {
   readonly earlyStoppingRounds: number | null;
   readonly boosterParameters: BoosterParameters;
   readonly seed: number;
+  readonly firstModel: FirstModelPolicy;
 }
 
 export function trainingPlanOf(config: OrchestratorConfig): TrainingPlan {
@@ -45,6 +47,7 @@ export function trainingPlanOf(config: OrchestratorConfig): TrainingPlan {
       seed: training.seed,
     },
     seed: training.seed,
+    firstModel: config.firstModel,
   };
 }
 

@@ -1,5 +1,7 @@
 import type { BundleMetrics } from '../model/bundle.js';
 import type { Verdict } from '../retrain/promotion-gate.js';
+import type { AucInterval } from '../validation/auc-interval.js';
+import type { Restraint } from './restraint.js';
 import type { LabelCounts } from './training-set.js';
 
 /** One fold of the walk-forward: fitted on its training window, scored on the signals of the window after it. */
@@ -9,6 +11,8 @@ export interface FoldReport {
   readonly nTrain: number;
   readonly nTest: number;
   readonly rounds: number;
+  /** How far the trees were trusted. */
+  readonly lambda: number;
   /** Of the training window. */
   readonly baseRate: number;
   readonly auc: number;
@@ -30,12 +34,18 @@ export interface ImportanceReport {
 export interface TrainingReport extends BundleMetrics {
   /** Of the final training window. */
   readonly baseRate: number;
+  readonly nTest: number;
+  readonly aucInterval: AucInterval;
+  /** Of an L2 logistic regression on the same rows. */
+  readonly logisticLogLoss: number;
   readonly aucLong: number;
   readonly aucShort: number;
   readonly labelCounts: LabelCounts;
   readonly folds: readonly FoldReport[];
   readonly importances: readonly ImportanceReport[];
   readonly rounds: number;
+  /** How far the final fit's trees are trusted, and why. */
+  readonly restraint: Restraint;
   readonly verdict: Verdict;
   readonly timingsMs: {
     readonly set: number;

@@ -1,5 +1,5 @@
 import { OrchestratorError } from '../errors.js';
-import { deriveFeatureColumns, HISTORY_BARS_MIN } from '../features/feature-columns.js';
+import { deriveFeatureColumns, type FeatureColumns, HISTORY_BARS_MIN } from '../features/feature-columns.js';
 import { FEATURE_COUNT, writeFeatureRow } from '../features/feature-row.js';
 import type { FeatureSet } from '../features/feature-set.js';
 import { type TripleBarrier, type TripleBarrierLabels, tripleBarrierLabels } from '../labeling/triple-barrier.js';
@@ -47,12 +47,31 @@ export interface TrainingSet {
   readonly metaLabel: Uint8Array;
   readonly side: Int8Array;
   readonly start: Int32Array;
+  /** Bars from the signal to the exit. */
+  readonly duration: Int32Array;
+  /** Gross return in units of the barrier. */
+  readonly grossR: Float64Array;
+  /** 1 when the stop was taken to be first although both barriers lay inside the bar. */
+  readonly ambiguous: Uint8Array;
   /** Where the horizon closes, whatever the outcome. */
   readonly end: Int32Array;
   /** Average uniqueness over the horizon among the signals of the same series; the sum is the effective sample size. */
   readonly uniqueness: Float64Array;
+  /** The series each row comes from, and its bar there. */
+  readonly series: Int32Array;
+  readonly bar: Int32Array;
+  readonly sources: readonly SeriesSource[];
   readonly calendarNs: BigInt64Array;
   readonly counts: LabelCounts;
+}
+
+/** What the rows of one series were made from; `position` is every bar's place on the calendar. */
+export interface SeriesSource {
+  readonly instrumentId: string;
+  readonly tsEventNs: BigInt64Array;
+  readonly columns: FeatureColumns;
+  readonly vpin: Float64Array;
+  readonly position: Int32Array;
 }
 
 const COST_MULTIPLE_MIN = 3;
@@ -64,10 +83,19 @@ export function buildTrainingSet(
   labels: TripleBarrier,
   vpin: VpinOptions,
 ): TrainingSet {
+  checkInstruments(series);
   const parts = series.map((one, index) => labelSeries(one, `series[${index}]`, features, labels, vpin));
   const calendarNs = commonCalendar(series.map((one) => one.bars));
   const total = parts.reduce((sum, part) => sum + part.count, 0);
   const columnCount = features.columnCount;
+  const positions = series.map((one) => calendarPositions(one.bars, calendarNs));
+  const sources = parts.map(({ columns, vpin: toxicity }, index) => ({
+    instrumentId: series[index]!.instrumentId,
+    tsEventNs: series[index]!.bars.tsEventNs,
+    columns,
+    vpin: toxicity,
+    position: positions[index]!,
+  }));
   const set = {
     instrumentIds: series.map((one) => one.instrumentId),
     rows: new Float32Array(total * columnCount),
@@ -76,11 +104,16 @@ export function buildTrainingSet(
     side: new Int8Array(total),
     start: new Int32Array(total),
     end: new Int32Array(total),
+    duration: new Int32Array(total),
+    grossR: new Float64Array(total),
+    ambiguous: new Uint8Array(total),
     uniqueness: new Float64Array(total),
+    series: new Int32Array(total),
+    bar: new Int32Array(total),
+    sources,
     calendarNs,
     counts: parts.map((part) => part.counts).reduce(addCounts),
   };
-  const positions = series.map((one) => calendarPositions(one.bars, calendarNs));
   const cursors = new Int32Array(parts.length);
   for (let k = 0; k < total; k++) {
     // The next signal in time; of several at once, the first series'.
@@ -101,6 +134,11 @@ export function buildTrainingSet(
     set.rows.set(part.rows.subarray(cursor * columnCount, (cursor + 1) * columnCount), k * columnCount);
     set.metaLabel[k] = part.metaLabel[cursor]!;
     set.side[k] = part.side[cursor]!;
+    set.duration[k] = part.duration[cursor]!;
+    set.grossR[k] = part.grossR[cursor]!;
+    set.ambiguous[k] = part.ambiguous[cursor]!;
+    set.series[k] = next;
+    set.bar[k] = bar;
     set.start[k] = nextStart;
     set.uniqueness[k] = part.uniqueness[cursor]!;
     set.end[k] = positions[next]![bar + labels.maxHoldingBars]!;
@@ -108,13 +146,31 @@ export function buildTrainingSet(
   return set;
 }
 
+/** Scales and quantiles are kept by instrument, under its name as a key: each may come but once, and not under a name no record can hold. */
+function checkInstruments(series: readonly TrainingSeries[]): void {
+  for (const [index, { instrumentId }] of series.entries()) {
+    const field = `series[${index}].instrumentId`;
+    if (typeof instrumentId !== 'string' || instrumentId === '' || instrumentId === '__proto__') {
+      throw new OrchestratorError('INVALID_INSTRUMENT', `${field} is no name for an instrument`, { field });
+    }
+    if (series.findIndex((other) => other.instrumentId === instrumentId) !== index) {
+      throw new OrchestratorError('DUPLICATE_INSTRUMENT', `${field} came before`, { field });
+    }
+  }
+}
+
 interface LabelledSeries {
   readonly count: number;
   readonly signalBar: Int32Array;
   readonly side: Int8Array;
   readonly metaLabel: Uint8Array;
+  readonly duration: Int32Array;
+  readonly grossR: Float64Array;
+  readonly ambiguous: Uint8Array;
   readonly uniqueness: Float64Array;
   readonly rows: Float32Array;
+  readonly columns: FeatureColumns;
+  readonly vpin: Float64Array;
   readonly counts: LabelCounts;
 }
 
@@ -155,8 +211,13 @@ function labelSeries(
     signalBar,
     side: Int8Array.from(signalBar, (bar) => sides[bar]!),
     metaLabel: Uint8Array.from(kept, (k) => labels.metaLabel[k]!),
+    duration: kept.map((k) => labels.exitBar[k]! - labels.signalBar[k]!),
+    grossR: Float64Array.from(kept, (k) => labels.grossR[k]!),
+    ambiguous: Uint8Array.from(kept, (k) => labels.ambiguous[k]!),
     uniqueness: averageUniqueness(horizons, bars.length),
     rows,
+    columns,
+    vpin: toxicity,
     counts: {
       ...counts,
       ...refused,

@@ -5,9 +5,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { BarSeries, ML4TOrchestrator, readBarsCsv } from '../../src/index.js';
 import type { EnrichedSignalEvent } from '../../src/market/events.js';
-import { trainedBundle } from '../support/bundles.js';
+import { FAST_VPIN, fastTrainedBundle, fixtureBars, FIXTURE_INSTRUMENT as X } from '../support/bundles.js';
 import { silentLogger } from '../support/captured-log.js';
-import { MINUTE_NS, randomBars } from '../support/market.js';
+import { MINUTE_NS } from '../support/market.js';
 
 const HALF_MINUTE_NS = MINUTE_NS / 2n;
 
@@ -21,13 +21,13 @@ function writeOpenStamped(path: string, bars: BarSeries): void {
 }
 
 async function replay(bars: BarSeries, signalsAtNs: readonly bigint[]): Promise<EnrichedSignalEvent[]> {
-  const orchestrator = new ML4TOrchestrator({}, { logger: silentLogger });
+  const orchestrator = new ML4TOrchestrator({ vpin: FAST_VPIN }, { logger: silentLogger });
   await orchestrator.start();
-  await orchestrator.hotSwapModel(await trainedBundle());
+  await orchestrator.hotSwapModel(await fastTrainedBundle());
   // The whole day is in the store before the first signal: only the time stamps can keep the future out.
-  for (let i = 0; i < bars.length; i++) orchestrator.addBar('X', bars.at(i));
+  for (let i = 0; i < bars.length; i++) orchestrator.addBar(X, bars.at(i));
   const answers = signalsAtNs.map((timestamp) =>
-    orchestrator.processSignalSync({ instrumentId: 'X', signal: 1, timestamp }),
+    orchestrator.processSignalSync({ instrumentId: X, signal: 1, timestamp }),
   );
   await orchestrator.stop();
   return answers;
@@ -36,7 +36,7 @@ async function replay(bars: BarSeries, signalsAtNs: readonly bigint[]): Promise<
 test('a signal inside an open-stamped bar sees the bar before it and nothing of the one that is still open', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'ml4t-open-'));
   const path = join(directory, 'bars.csv');
-  const source = randomBars(300, 31);
+  const source = fixtureBars(300, 31);
   writeOpenStamped(path, source);
   const bars = await readBarsCsv(path);
   rmSync(directory, { recursive: true });
@@ -76,7 +76,7 @@ test('a signal inside an open-stamped bar sees the bar before it and nothing of 
 test('the same file read as close-stamped would show a signal the bar that is still open: the default is the safe mistake', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'ml4t-open-'));
   const path = join(directory, 'bars.csv');
-  writeOpenStamped(path, randomBars(300, 31));
+  writeOpenStamped(path, fixtureBars(300, 31));
   const safe = await readBarsCsv(path);
   const careless = await readBarsCsv(path, { timestampIs: 'close' });
   rmSync(directory, { recursive: true });

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { OrchestratorError } from '../../src/errors.js';
-import { BundleScorer, GOLDEN_ROW_COUNT, type ModelBundle } from '../../src/model/bundle.js';
+import { type BundleHeader, BundleScorer, GOLDEN_ROW_COUNT, type ModelBundle } from '../../src/model/bundle.js';
 import { decodeBundle, encodeBundle, MODEL_BYTES_MAX } from '../../src/model/bundle-codec.js';
 import { flattenForest } from '../../src/model/forest.js';
 import { bundleContent, randomModel, randomRows } from '../support/forests.js';
@@ -57,7 +57,7 @@ test('a bundle without trees and one of full depth are read back too', () => {
   ] as const) {
     const forest = flattenForest(randomModel(treeCount, depth, 3, 32));
     const content = bundleContent();
-    const goldenConfidences = new BundleScorer({ forest }).confidences(content.goldenRows);
+    const goldenConfidences = new BundleScorer({ ...content, forest }).confidences(content.goldenRows);
     const bundle = decodeBundle(encodeBundle({ ...content, forest, goldenConfidences }));
     assert.is(bundle.forest.treeCount, treeCount);
     assert.is(bitsOf(bundle.forest.leaf), bitsOf(forest.leaf));
@@ -161,12 +161,68 @@ test('a golden row that scores one bit differently is refused although the check
 
 test('a format version this build does not know is refused as such', async () => {
   const bytes = encodeBundle(bundleContent());
-  for (const version of [0, 2, 0xffffffff]) {
+  for (const version of [0, 1, 3, 0xffffffff]) {
     const other = bytes.slice();
     new DataView(other.buffer).setUint32(8, version, true);
     const { code, message } = await refusalOf(() => decodeBundle(resealed(other)));
     assert.is(code, 'MODEL_VERSION_UNKNOWN');
     assert.match(message, String(version));
+  }
+});
+
+test('regimes, toxicity, edge, evidence and calibration are read back as they were written', () => {
+  const content = bundleContent();
+  const bundle = decodeBundle(encodeBundle(content));
+  for (const name of ['calibration', 'evidence', 'edge', 'regime', 'toxicityQuantiles'] as const) {
+    assert.equal(bundle[name], content[name], name);
+  }
+  const without = decodeBundle(encodeBundle(bundleContent({ regime: null, toxicityQuantiles: {}, evidence: 'none' })));
+  assert.equal([without.regime, without.toxicityQuantiles, without.evidence], [null, {}, 'none']);
+});
+
+test('the trust in its trees is part of what a bundle scores and of its id', () => {
+  const content = bundleContent();
+  const rows = randomRows(200, 3, 36);
+  const raw = new BundleScorer({ ...content, calibration: { baseMargin: 5, lambda: 1 } }).confidences(rows);
+  const read = decodeBundle(encodeBundle(content));
+  const { baseMargin, lambda } = content.calibration;
+  for (const [k, confidence] of new BundleScorer(read).confidences(rows).entries()) {
+    const margin = Math.log(raw[k]! / (1 - raw[k]!));
+    const wanted = 1 / (1 + Math.exp(-(baseMargin + lambda * (margin - baseMargin))));
+    assert.ok(Math.abs(confidence - wanted) < 1e-12, `row ${k}: ${confidence}, expected ${wanted}`);
+  }
+  const trustless = decodeBundle(encodeBundle(bundleContent({ calibration: { baseMargin, lambda: 0 } })));
+  const base = 1 / (1 + Math.exp(-baseMargin));
+  assert.equal(new Set(new BundleScorer(trustless).confidences(rows)), new Set([base]));
+  assert.is.not(trustless.modelId, read.modelId);
+});
+
+test('golden confidences of another trust than the bundle states are refused', async () => {
+  const content = bundleContent();
+  const calibration = { ...content.calibration, lambda: 0.5 };
+  const { code, message } = await refusalOf(() => decodeBundle(encodeBundle({ ...content, calibration })));
+  assert.is(code, 'MODEL_CORRUPT');
+  assert.match(message, 'golden rows');
+});
+
+test('a header that no training writes is refused as corrupt', async () => {
+  const { regime, toxicityQuantiles } = bundleContent();
+  const quantiles = toxicityQuantiles['BTC-PERP']!;
+  const cases: readonly (readonly [string, Partial<BundleHeader>])[] = [
+    ['trust above the whole', { calibration: { baseMargin: 0, lambda: 1.01 } }],
+    ['a base margin that is no number', { calibration: { baseMargin: Number.NaN, lambda: 1 } }],
+    ['an endless slope', { edge: { intercept: 0, slope: Number.POSITIVE_INFINITY, squareWon: 1, squareLost: 1 } }],
+    ['a quantile too few', { toxicityQuantiles: { 'BTC-PERP': quantiles.slice(1) } }],
+    ['a quantile that is no number', { toxicityQuantiles: { 'BTC-PERP': [...quantiles.slice(1), Number.NaN] } }],
+    ['a state without a weight', { regime: { ...regime!, weights: regime!.weights.slice(1) } }],
+    ['a transition too many', { regime: { ...regime!, transition: [...regime!.transition, 0.5] } }],
+    ['a state without variance', { regime: { ...regime!, variance: regime!.variance.with(0, 0) } }],
+    ['more states than are named', { regime: { ...regime!, stateCount: 3 } }],
+    ['a weight above 1', { regime: { ...regime!, weights: [0.5, 1.5] } }],
+  ];
+  for (const [what, overrides] of cases) {
+    const { code } = await refusalOf(() => decodeBundle(encodeBundle(bundleContent(overrides))));
+    assert.is(code, 'MODEL_CORRUPT', what);
   }
 });
 
@@ -182,7 +238,7 @@ test('a split on a column the bundle does not have is refused, whatever its gold
   const feature = content.forest.feature.slice();
   feature[1] = 2 * content.forest.featureCount;
   const forest = { ...content.forest, feature };
-  const goldenConfidences = new BundleScorer({ forest }).confidences(content.goldenRows);
+  const goldenConfidences = new BundleScorer({ ...content, forest }).confidences(content.goldenRows);
   const { code } = await refusalOf(() => decodeBundle(encodeBundle({ ...content, forest, goldenConfidences })));
   assert.is(code, 'MODEL_CORRUPT');
 });

@@ -1,8 +1,29 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { decidePromotion, type IncumbentEvidence, type Verdict } from '../../src/retrain/promotion-gate.js';
+import type { FirstModelFinding, FirstModelPolicy } from '../../src/retrain/first-model.js';
+import {
+  decidePromotion,
+  type IncumbentEvidence,
+  type PromotionEvidence,
+  type Verdict,
+} from '../../src/retrain/promotion-gate.js';
 
-const BASE = 0.69;
+const PASSED: FirstModelFinding = {
+  passed: true,
+  alpha: 0.0608,
+  quantile: 1.61,
+  t: 2.97,
+  gain: 0.0111,
+  neededLabels: 4321,
+  etaDays: 1234,
+};
+/** The slope is there, the log-loss has suffered. */
+const COSTLY: FirstModelFinding = { ...PASSED, passed: false, gain: -0.0012, neededLabels: null, etaDays: null };
+/** No slope to speak of. */
+const FLAT: FirstModelFinding = { ...PASSED, passed: false, t: 0.45, gain: 0.0004 };
+/** Too few blocks of time hold a signal. */
+const UNTOLD: FirstModelFinding = { ...PASSED, passed: false, t: Number.NaN, quantile: Number.NaN };
+
 const NONE: IncumbentEvidence = { kind: 'no-incumbent' };
 const SEEN: IncumbentEvidence = { kind: 'incumbent-not-comparable' };
 /** On the last fold: trees 0.60, base rate 0.65. */
@@ -13,100 +34,169 @@ const against = (incumbentLogLoss: number): IncumbentEvidence => ({
   baseRateLogLoss: 0.65,
 });
 
-type Row = readonly [string, number, number, IncumbentEvidence, Verdict['verdict'], Verdict['installs']];
+function evidence(overrides: Partial<PromotionEvidence> = {}): PromotionEvidence {
+  return {
+    nTest: 1234,
+    logLoss: 0.6789,
+    baseRateLogLoss: 0.69,
+    lambda: 0.4,
+    policy: 'provisional',
+    finding: PASSED,
+    incumbent: NONE,
+    ...overrides,
+  };
+}
 
-/** Title, log-loss, rounds, incumbent, and what is decided. */
-const TABLE: readonly Row[] = [
-  ['trees that beat the base rate are promoted', 0.68, 20, NONE, 'promoted', 'trees'],
-  ['trees that beat the base rate by next to nothing are promoted', BASE - 1e-12, 20, NONE, 'promoted', 'trees'],
-  ['trees that only equal the base rate are refused', BASE, 20, NONE, 'refused', 'base-rate'],
-  ['trees that lose to the base rate are refused', 0.7, 20, NONE, 'refused', 'base-rate'],
-  ['a loss that is no number is refused', Number.NaN, 20, NONE, 'refused', 'base-rate'],
-  ['a final fit without a round is refused however its folds scored', 0.68, 0, NONE, 'refused', 'base-rate'],
-  ['a final fit without a round and with bad folds is refused', 0.7, 0, NONE, 'refused', 'base-rate'],
-  ['good trees replace an incumbent that cannot be compared', 0.68, 20, SEEN, 'promoted', 'trees'],
-  [
-    'bad trees leave the base rate in place of an incumbent that cannot be compared',
-    0.7,
-    20,
-    SEEN,
-    'refused',
-    'base-rate',
-  ],
-  [
-    'no round leaves the base rate in place of an incumbent that cannot be compared',
-    0.68,
-    0,
-    SEEN,
-    'refused',
-    'base-rate',
-  ],
-  ['good trees replace an incumbent they beat on the last fold', 0.68, 20, against(0.61), 'promoted', 'trees'],
-  ['good trees replace an incumbent the base rate would not beat', 0.68, 20, against(0.62), 'promoted', 'trees'],
-  ['an incumbent that equals good trees stays', 0.68, 20, against(0.6), 'incumbent-kept', null],
-  ['an incumbent that beats good trees stays', 0.68, 20, against(0.59), 'incumbent-kept', null],
-  ['an incumbent worse than the base rate makes way for it', 0.7, 20, against(0.66), 'refused', 'base-rate'],
-  [
-    'an incumbent that equals the base rate stays when the trees are bad',
-    0.7,
-    20,
-    against(0.65),
-    'incumbent-kept',
-    null,
-  ],
-  ['an incumbent between bad trees and the base rate stays', 0.7, 20, against(0.62), 'incumbent-kept', null],
-  [
-    'an incumbent worse than the base rate makes way when there is no round',
-    0.68,
-    0,
-    against(0.66),
-    'refused',
-    'base-rate',
-  ],
-  [
-    'an incumbent better than the base rate stays when there is no round',
-    0.68,
-    0,
-    against(0.64),
-    'incumbent-kept',
-    null,
-  ],
+/** What the trees have earned under a policy, by trust and finding: the whole table of what is decided without an incumbent. */
+const EARNED: readonly (readonly [
+  FirstModelPolicy,
+  number,
+  FirstModelFinding,
+  'provisional' | 'forced' | 'refused',
+])[] = [
+  ['provisional', 0.4, PASSED, 'provisional'],
+  ['provisional', 1e-12, PASSED, 'provisional'],
+  ['provisional', 1, PASSED, 'provisional'],
+  ['provisional', 0.4, FLAT, 'refused'],
+  ['provisional', 0.4, COSTLY, 'refused'],
+  ['provisional', 0.4, UNTOLD, 'refused'],
+  ['provisional', 0, PASSED, 'refused'],
+  ['provisional', 0, FLAT, 'refused'],
+  ['provisional', 0, UNTOLD, 'refused'],
+  ['provisional', Number.NaN, PASSED, 'refused'],
+  ['strict', 0.4, PASSED, 'refused'],
+  ['strict', 1, PASSED, 'refused'],
+  ['strict', 0.4, FLAT, 'refused'],
+  ['strict', 0.4, UNTOLD, 'refused'],
+  ['strict', 0, PASSED, 'refused'],
+  ['always', 0.4, PASSED, 'forced'],
+  ['always', 0.4, FLAT, 'forced'],
+  ['always', 0.4, COSTLY, 'forced'],
+  ['always', 0.4, UNTOLD, 'forced'],
+  ['always', 1e-12, UNTOLD, 'forced'],
+  ['always', 0, PASSED, 'refused'],
+  ['always', 0, FLAT, 'refused'],
+  ['always', Number.NaN, PASSED, 'refused'],
 ];
 
-for (const [title, logLoss, rounds, incumbent, verdict, installs] of TABLE) {
-  test(title, () => {
-    const decision = decidePromotion({ nTest: 1234, logLoss, baseRateLogLoss: BASE, rounds, incumbent });
-    assert.equal(
-      { verdict: decision.verdict, installs: decision.installs, comparison: decision.comparison },
-      { verdict, installs, comparison: incumbent.kind },
-    );
+const FINDINGS = new Map([
+  [PASSED, 'a passed test'],
+  [FLAT, 'no slope'],
+  [COSTLY, 'a slope that costs log-loss'],
+  [UNTOLD, 'insufficient evidence'],
+]);
+
+for (const [policy, lambda, finding, wanted] of EARNED) {
+  const installs = wanted === 'refused' ? 'base-rate' : 'trees';
+  const title = `under '${policy}' trees trusted by ${lambda} with ${FINDINGS.get(finding)} are ${wanted}`;
+  for (const incumbent of [NONE, SEEN]) {
+    test(`${title} (${incumbent.kind})`, () => {
+      const decision = decidePromotion(evidence({ policy, lambda, finding, incumbent }));
+      assert.equal([decision.verdict, decision.installs, decision.comparison], [wanted, installs, incumbent.kind]);
+      assert.is(decision.finding, finding, 'the finding is passed on');
+    });
+  }
+  test(`${title}, if what is left beats a comparable incumbent`, () => {
+    const own = wanted === 'refused' ? 0.65 : 0.6;
+    for (const [incumbentLogLoss, makesWay] of [
+      [own + 1e-9, true],
+      [own, false],
+      [own - 1e-9, false],
+      [Number.NaN, false],
+    ] as const) {
+      const incumbent = against(incumbentLogLoss);
+      const decision = decidePromotion(evidence({ policy, lambda, finding, incumbent }));
+      const kept: readonly [Verdict['verdict'], Verdict['installs']] = ['incumbent-kept', null];
+      assert.equal([decision.verdict, decision.installs], makesWay ? [wanted, installs] : [...kept]);
+      assert.is(decision.comparison, 'compared');
+      assert.is(decision.finding, finding);
+    }
   });
 }
 
-test('the sentence gives both losses and the number of signals', () => {
-  const evidence = { nTest: 1234, baseRateLogLoss: BASE, incumbent: NONE };
-  for (const [logLoss, rounds, finding] of [
-    [0.6789, 20, / beats the base rate .*: promoted\.$/],
-    [0.7012, 20, /does not beat the base rate .*refused/],
-    [0.6789, 0, /no boosting round improved on the base rate .*refused/],
-  ] as const) {
-    const { sentence } = decidePromotion({ ...evidence, logLoss, rounds });
-    assert.match(sentence, finding);
-    for (const figure of [logLoss.toFixed(4), '0.6900', '1,234']) assert.match(sentence, figure);
+test('the losses of the walk-forward are told and not decided on: the finding is', () => {
+  for (const logLoss of [0.1, 0.69, 5, Number.NaN]) {
+    assert.is(decidePromotion(evidence({ logLoss })).verdict, 'provisional');
+    assert.is(decidePromotion(evidence({ logLoss, finding: FLAT })).verdict, 'refused');
   }
 });
 
+function sentenceOf(overrides: Partial<PromotionEvidence>): string {
+  return decidePromotion(evidence(overrides)).sentence;
+}
+
+test('every sentence gives both losses and the number of signals', () => {
+  for (const [policy, lambda, finding] of EARNED) {
+    const sentence = sentenceOf({ policy, lambda, finding });
+    for (const figure of ['0.6789', '0.6900', '1,234']) assert.match(sentence, figure);
+  }
+});
+
+test('the sentence says whether returns rise with the confidence, with t and what it had to exceed', () => {
+  assert.match(sentenceOf({}), 'returns rise with the confidence (t 2.97, needed 1.61)');
+  assert.match(sentenceOf({ finding: COSTLY }), 'returns rise with the confidence (t 2.97, needed 1.61)');
+  assert.match(sentenceOf({ finding: FLAT }), 'returns do not rise with the confidence (t 0.45, needed 1.61)');
+  const untold = sentenceOf({ finding: UNTOLD });
+  assert.match(untold, 'too little data to tell whether returns rise with the confidence');
+  assert.not.match(untold, 'NaN');
+});
+
+test('the sentence says how the trees serve, or that the base rate does', () => {
+  assert.match(sentenceOf({}), /: served provisionally, at half size\./);
+  assert.match(sentenceOf({ policy: 'always', finding: FLAT }), /: served because the policy is 'always'\.$/);
+  for (const refused of [{ finding: FLAT }, { policy: 'strict' }, { lambda: 0 }] as const) {
+    assert.match(sentenceOf(refused), /: the base rate is served and every size is 0\./);
+  }
+});
+
+test('the sentence says when there was no reason to trust any trees, instead of what they found', () => {
+  for (const policy of ['provisional', 'strict', 'always'] as const) {
+    const sentence = sentenceOf({ lambda: 0, policy });
+    assert.match(sentence, 'gives no reason to trust any trees');
+    assert.not.match(sentence, 'returns');
+  }
+  assert.not.match(sentenceOf({}), 'no reason to trust');
+});
+
+test('the sentence says that the policy asks for the strict test, and only then', () => {
+  assert.match(sentenceOf({ policy: 'strict' }), 'the policy asks for the strict test');
+  for (const policy of ['provisional', 'always'] as const) {
+    assert.not.match(sentenceOf({ policy }), 'the policy asks for the strict test');
+  }
+});
+
+test('the sentence says how many labels and days are missing for the strict test, or that none are', () => {
+  const missing = 'The strict test needs about 4,321 more labels, some 1,234 days at this rate.';
+  assert.match(sentenceOf({}), missing);
+  assert.match(sentenceOf({ finding: FLAT }), missing);
+  assert.match(sentenceOf({ policy: 'strict' }), missing);
+  const enough = { ...PASSED, neededLabels: 0, etaDays: 0 };
+  assert.match(sentenceOf({ finding: enough }), 'There are labels enough for the strict test.');
+  assert.not.match(sentenceOf({ finding: enough }), 'more labels');
+  assert.not.match(sentenceOf({ finding: COSTLY }), /labels|days/, 'without a gain no number of labels would do');
+});
+
 test('the sentence says what the incumbent and its challenger scored', () => {
-  const evidence = { nTest: 1234, baseRateLogLoss: BASE, rounds: 20, incumbent: against(0.5) };
-  assert.match(decidePromotion({ ...evidence, logLoss: 0.68 }).sentence, 'incumbent scores 0.5000 against 0.6000');
-  assert.match(decidePromotion({ ...evidence, logLoss: 0.7 }).sentence, 'incumbent scores 0.5000 against 0.6500');
+  const incumbent = against(0.5);
+  assert.match(sentenceOf({ incumbent }), 'the incumbent scores 0.5000 nats against 0.6000, so it stays.');
+  assert.match(sentenceOf({ incumbent, finding: FLAT }), 'the incumbent scores 0.5000 nats against 0.6500');
+  assert.match(sentenceOf({ incumbent, lambda: 0 }), 'the incumbent scores 0.5000 nats against 0.6500');
+  assert.not.match(sentenceOf({ incumbent }), 'served', 'nothing new is served');
 });
 
 test('the sentence says when an incumbent was not compared, and only then', () => {
-  const evidence = { nTest: 1234, baseRateLogLoss: BASE, rounds: 20 };
-  for (const logLoss of [0.68, 0.7]) {
-    assert.match(decidePromotion({ ...evidence, logLoss, incumbent: SEEN }).sentence, 'was not compared');
-    assert.not.match(decidePromotion({ ...evidence, logLoss, incumbent: NONE }).sentence, 'not compared');
+  for (const [policy, lambda, finding] of EARNED) {
+    assert.match(sentenceOf({ policy, lambda, finding, incumbent: SEEN }), 'was not compared');
+    assert.not.match(sentenceOf({ policy, lambda, finding, incumbent: NONE }), 'not compared');
+    assert.not.match(sentenceOf({ policy, lambda, finding, incumbent: against(0.9) }), 'not compared');
+  }
+});
+
+test('every sentence is one line that ends', () => {
+  for (const [policy, lambda, finding] of EARNED) {
+    for (const incumbent of [NONE, SEEN, against(0.5), against(0.9)]) {
+      assert.match(sentenceOf({ policy, lambda, finding, incumbent }), /^[A-Z].*\.$/);
+    }
   }
 });
 

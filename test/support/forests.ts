@@ -1,7 +1,22 @@
 import { type BundleHeader, BundleScorer, GOLDEN_ROW_COUNT, type ModelBundle } from '../../src/model/bundle.js';
 import { flattenForest } from '../../src/model/forest.js';
 import type { ModelFile, TreeNodes } from '../../src/model/model-file.js';
+import { TOXICITY_QUANTILES } from '../../src/orderflow/toxicity.js';
+import type { RegimeModel } from '../../src/regime/regime-model.js';
 import { seededRandom } from './market.js';
+
+const REGIME: RegimeModel = {
+  stateCount: 2,
+  names: ['ranging', 'volatile'],
+  weights: [0.5, 0.25],
+  stationary: [0.75, 0.25],
+  transition: [0.95, 0.05, 0.15, 0.85],
+  mean: [0.01, -0.5, -0.02, 1.5],
+  variance: [0.5, 0.3, 2.5, 0.6],
+  scales: {
+    'BTC-PERP': { returnMean: 1e-6, returnDeviation: 0.001, logVolatilityMean: -7, logVolatilityDeviation: 0.3 },
+  },
+};
 
 /** Row-major float32 rows in [−2, 2), every twentieth value or so missing. */
 export function randomRows(count: number, columnCount: number, seed: number): Float32Array {
@@ -46,7 +61,7 @@ function randomTree(depth: number, featureCount: number, random: () => number): 
 export function bundleContent(overrides: Partial<BundleHeader> = {}, seed = 1): Omit<ModelBundle, 'modelId'> {
   const forest = flattenForest(randomModel(3, 2, 3, seed));
   const goldenRows = randomRows(GOLDEN_ROW_COUNT, 3, seed + 1);
-  return {
+  const header: BundleHeader = {
     kind: 'trees',
     createdAtNs: 1_700_000_000_123_456_789n,
     featureNames: ['momentum', 'side', 'über'],
@@ -68,6 +83,11 @@ export function bundleContent(overrides: Partial<BundleHeader> = {}, seed = 1): 
     seed: 42,
     boosterParameters: { eta: 0.1, max_depth: 2 },
     rounds: 3,
+    calibration: { baseMargin: -0.4, lambda: 0.75 },
+    evidence: 'provisional',
+    edge: { intercept: -0.9, slope: 2.7, squareWon: 3.5, squareLost: 1.25 },
+    regime: REGIME,
+    toxicityQuantiles: { 'BTC-PERP': Array.from({ length: TOXICITY_QUANTILES }, (_, k) => k / 200) },
     importance: { momentum: 0.5, side: 0.25, über: 0.25 },
     metrics: {
       nFolds: 5,
@@ -82,8 +102,8 @@ export function bundleContent(overrides: Partial<BundleHeader> = {}, seed = 1): 
       baseRateBrier: 0.24,
     },
     ...overrides,
-    forest,
-    goldenRows,
-    goldenConfidences: new BundleScorer({ forest }).confidences(goldenRows),
   };
+  const { calibration } = header;
+  const goldenConfidences = new BundleScorer({ forest, calibration }).confidences(goldenRows);
+  return { ...header, forest, goldenRows, goldenConfidences };
 }

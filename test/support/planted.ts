@@ -18,7 +18,7 @@ export function plantedPlan(training: OrchestratorConfigInput['training'] = {}):
     OrchestratorConfig.parse({
       userFeatures: [HINT],
       vpin: { nBuckets: 10, volumeWindow: 100 },
-      training: { rounds: 30, earlyStoppingRounds: null, minChildWeight: 2, ...training },
+      training: { rounds: 12, eta: 0.3, minChildWeight: 20, ...training },
     }),
   );
 }

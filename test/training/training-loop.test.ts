@@ -13,7 +13,11 @@ import { ManualClock } from '../support/manual-clock.js';
 import { HINT, plantedPlan, plantedSeries } from '../support/planted.js';
 import { refusalOf } from '../support/refusal.js';
 
-const SERIES = plantedSeries(1500, 71, 0.85);
+const BARS = 1200;
+const SERIES = plantedSeries(BARS, 71, 0.85);
+/** Three folds, in a fraction of a second. */
+const WINDOWS = { trainBars: 500, testBars: 250 };
+const PLAN = plantedPlan(WINDOWS);
 /** Far more rounds than any test waits for. */
 const ENDLESS = plantedPlan({ rounds: 10_000_000 });
 const FAULTY_WORKER = new URL('../support/faulty-training.worker.js', import.meta.url);
@@ -23,7 +27,7 @@ async function withLoop(
   use: (loop: TrainingLoop) => Promise<void>,
 ): Promise<void> {
   const { logger } = capturedLog();
-  const loop = new TrainingLoop({ plan: plantedPlan(), clock: new ManualClock(), logger, queuedMax: 2, ...options });
+  const loop = new TrainingLoop({ plan: PLAN, clock: new ManualClock(), logger, queuedMax: 2, ...options });
   try {
     await use(loop);
   } finally {
@@ -52,9 +56,15 @@ test('a training on the training thread gives the bundle that trainModel gives',
     const clock = new ManualClock();
     const { model, report } = await loop.train(SERIES);
     const hooks = { clock, onProgress: () => undefined, isCancelled: () => false };
-    const request = { series: [SERIES], plan: plantedPlan(), createdAtNs: clock.epochNs(), incumbent: null };
+    const request = {
+      series: [SERIES],
+      plan: PLAN,
+      createdAtNs: clock.epochNs(),
+      attempt: 1,
+      incumbent: null,
+    };
     const here = await trainModel(request, hooks);
-    assert.is(report.verdict.verdict, 'promoted');
+    assert.is(report.verdict.verdict, 'provisional');
     assert.is(model?.modelId, decodeBundle(here.bundle!).modelId);
     assert.equal(report.folds, here.report.folds);
     const { goldenRows, goldenConfidences } = model!;
@@ -72,7 +82,7 @@ test('progress arrives while the training runs, and its share never decreases', 
 
 test('bars in ordinary buffers are still there for the caller after a training, unchanged', () =>
   withLoop({}, async (loop) => {
-    const series = plantedSeries(1500, 71, 0.85);
+    const series = plantedSeries(BARS, 71, 0.85);
     await loop.train(series);
     for (const name of ['tsEventNs', 'open', 'high', 'low', 'close', 'volume'] as const) {
       assert.ok(series.bars[name].buffer instanceof ArrayBuffer);
@@ -91,16 +101,22 @@ test('bars in shared memory train the same model', () =>
 
 test('several series are trained on as one', () =>
   withLoop({}, async (loop) => {
-    const other = { ...plantedSeries(1500, 72, 0.85), instrumentId: 'OTHER' };
+    const other = { ...plantedSeries(BARS, 72, 0.85), instrumentId: 'OTHER' };
     const { model, nSamples } = await loop.train([SERIES, other]);
     assert.equal(model?.instrumentIds, ['PLANTED', 'OTHER']);
     assert.ok(nSamples > 1.5 * (await loop.train(SERIES)).nSamples);
   }));
 
 test('an incumbent that is better is kept, and the result has no model', () =>
-  withLoop({ plan: plantedPlan({ rounds: 1, eta: 0.01 }) }, async (loop) => {
+  withLoop({ plan: plantedPlan({ ...WINDOWS, rounds: 1, eta: 0.01 }) }, async (loop) => {
     let incumbent: Uint8Array | null = null;
-    const request = { series: [plantedSeries(1100, 71, 0.85)], plan: plantedPlan(), createdAtNs: 1n, incumbent: null };
+    const request = {
+      series: [plantedSeries(1000, 71, 0.85)],
+      plan: PLAN,
+      createdAtNs: 1n,
+      attempt: 1,
+      incumbent: null,
+    };
     const hooks = { clock: new ManualClock(), onProgress: () => undefined, isCancelled: () => false };
     incumbent = (await trainModel(request, hooks)).bundle;
     const { model, report } = await loop.train(SERIES, { incumbent: incumbent! });
@@ -116,7 +132,7 @@ test('what is wrong with the input is refused with its code and its field, and t
     const missing = await refusalOf(() => loop.train(featureless));
     assert.equal([missing.code, missing.field], ['MISSING_FEATURE', `series[0].features.${HINT}`]);
     assert.is((await refusalOf(() => loop.train([]))).code, 'INSUFFICIENT_DATA');
-    assert.is((await loop.train(SERIES)).report.verdict.verdict, 'promoted');
+    assert.is((await loop.train(SERIES)).report.verdict.verdict, 'provisional');
   }));
 
 test('an abort cancels a running training between rounds', () =>
@@ -144,7 +160,7 @@ test('an abort cancels a waiting training before it starts, and leaves the runni
     const [{ report }, { code }] = await Promise.all([running, waiting]);
     assert.is(code, 'TRAINING_CANCELLED');
     assert.not.ok(progressed);
-    assert.is(report.verdict.verdict, 'promoted');
+    assert.is(report.verdict.verdict, 'provisional');
   }));
 
 test('a signal that is aborted already starts nothing', () =>
@@ -175,7 +191,7 @@ test('beyond the queue a training is refused, until one has ended', () =>
     const [{ code, message }, { report }] = await Promise.all([refused, next, waiting]);
     assert.is(code, 'TRAINING_QUEUE_FULL');
     assert.match(message, '1');
-    assert.is(report.verdict.verdict, 'promoted');
+    assert.is(report.verdict.verdict, 'provisional');
   }));
 
 for (const wish of ['EXIT', 'THROW']) {
@@ -185,8 +201,8 @@ for (const wish of ['EXIT', 'THROW']) {
       const queued = loop.train(SERIES);
       const [{ code }, { report }] = await Promise.all([dying, queued]);
       assert.is(code, 'TRAINING_WORKER_DIED');
-      assert.is(report.verdict.verdict, 'promoted', 'it waited behind the dying one');
-      assert.is((await loop.train(SERIES)).report.verdict.verdict, 'promoted');
+      assert.is(report.verdict.verdict, 'provisional', 'it waited behind the dying one');
+      assert.is((await loop.train(SERIES)).report.verdict.verdict, 'provisional');
     }));
 }
 
@@ -198,7 +214,7 @@ test('a training thread that cannot be started fails its training', () =>
   }));
 
 test('a failure inside the library is reported, and the next training works', async () => {
-  const plans = [{ ...plantedPlan(), boosterParameters: { max_depth: -1 } }, plantedPlan()];
+  const plans = [{ ...PLAN, boosterParameters: { max_depth: -1 } }, PLAN];
   const options = {
     get plan() {
       return plans.shift()!;
@@ -209,7 +225,7 @@ test('a failure inside the library is reported, and the next training works', as
   const failing = refusalOf(() => loop.train(SERIES));
   const [{ code }, { report }] = await Promise.all([failing, loop.train(SERIES)]);
   assert.is(code, 'BOOSTER_FAILED');
-  assert.is(report.verdict.verdict, 'promoted');
+  assert.is(report.verdict.verdict, 'provisional');
   await loop.close();
 });
 
@@ -227,13 +243,13 @@ test('closing cancels what runs and what waits, and refuses what comes later', a
 
 test('closing a loop that never trained ends at once', async () => {
   const { logger } = capturedLog();
-  const loop = new TrainingLoop({ plan: plantedPlan(), clock: new ManualClock(), logger, queuedMax: 1 });
+  const loop = new TrainingLoop({ plan: PLAN, clock: new ManualClock(), logger, queuedMax: 1 });
   await loop.close();
   assert.is((await refusalOf(() => loop.train(SERIES))).code, 'STOPPED');
 });
 
 for (const [when, outcome] of [
-  ['after', 'promoted'],
+  ['after', 'provisional'],
   ['during', 'STOPPED'],
 ] as const) {
   test(`a program that closes its loop ${when} a training ends by itself`, async () => {

@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { deriveFeatureColumns } from '../../src/features/feature-columns.js';
 import { featureMatrix } from '../../src/features/feature-row.js';
 import { FeatureSet } from '../../src/features/feature-set.js';
 import { completeTripleBarrier, tripleBarrierLabels } from '../../src/labeling/triple-barrier.js';
@@ -9,6 +10,7 @@ import { primarySides } from '../../src/primary/primary-signal.js';
 import { buildTrainingSet, type TrainingSeries } from '../../src/training/training-set.js';
 import { FIRST_CLOSE_NS, MINUTE_NS, randomBars, seededRandom } from '../support/market.js';
 import { refusalOf } from '../support/refusal.js';
+import { assertSameBits } from '../support/vectors.js';
 
 const VPIN = { barsPerBucket: 5, volumeWindow: 50, nBuckets: 10, sigmaWindow: 20 };
 const BUILT_IN = new FeatureSet();
@@ -57,6 +59,8 @@ test('the signals of a hand-worked series that are trained on have these labels 
   assert.equal([...set.end], [104, 105, 110, 129], 'the horizon, however early the exit was');
   assert.equal([...set.metaLabel], [1, 1, 0, 0]);
   assert.equal([...set.side], [1, 1, 1, -1]);
+  assert.equal([...set.duration], [3, 2, 1, 5]);
+  assert.equal([...set.ambiguous], [0, 0, 1, 0]);
   // Bars 100–104 belong to one signal, of which 101–104 to two; 105 to the second alone; the others overlap nothing.
   assert.equal([...set.uniqueness], [(1 + 4 / 2) / 5, (4 / 2 + 1) / 5, 1, 1]);
   assert.equal(set.instrumentIds, ['HANDMADE']);
@@ -217,9 +221,59 @@ test('a series that does not fit together is refused by the name of what is wron
   ];
   for (const [series, code, field] of cases) {
     const refusal = await refusalOf(() =>
-      buildTrainingSet([complete, series], features, completeTripleBarrier(), VPIN),
+      buildTrainingSet([complete, { ...series, instrumentId: 'OTHER' }], features, completeTripleBarrier(), VPIN),
     );
     assert.equal([refusal.code, refusal.field], [code, field]);
+  }
+});
+
+test('two series of one instrument are refused by the place of the second', async () => {
+  const [a, b, c] = [54, 55, 56].map((seed) => randomSeries(150, seed));
+  const again = { ...c!, instrumentId: a!.instrumentId };
+  const refusal = await refusalOf(() => buildTrainingSet([a!, b!, again], BUILT_IN, completeTripleBarrier(), VPIN));
+  assert.equal([refusal.code, refusal.field], ['DUPLICATE_INSTRUMENT', 'series[2].instrumentId']);
+});
+
+test('every row knows its series, its bar, how long it lasted and what it returned', () => {
+  const [a, b] = [randomSeries(260, 57), randomSeries(240, 58, 40n * MINUTE_NS)];
+  const set = buildTrainingSet([a, b], BUILT_IN, completeTripleBarrier(), VPIN);
+  const labels = [a, b].map(({ bars, sides }) => tripleBarrierLabels(bars, sides));
+  for (const [k, bar] of set.bar.entries()) {
+    const which = set.series[k]!;
+    const { bars } = [a, b][which]!;
+    assert.is(set.calendarNs[set.start[k]!], bars.tsEventNs[bar]);
+    const own = labels[which]!;
+    const at = own.signalBar.indexOf(bar);
+    assert.is(set.duration[k], own.exitBar[at]! - bar);
+    assert.is(set.grossR[k], own.grossR[at]);
+    assert.is(set.ambiguous[k], own.ambiguous[at]);
+    assert.ok(set.duration[k]! >= 1 && set.start[k]! + set.duration[k]! <= set.end[k]!);
+  }
+  assert.ok(set.series.includes(0) && set.series.includes(1));
+});
+
+test('what the rows of a series were made from is kept on the calendar of all', () => {
+  const [a, b] = [randomSeries(260, 57), randomSeries(240, 58, 40n * MINUTE_NS + MINUTE_NS / 2n)];
+  const set = buildTrainingSet([a, b], BUILT_IN, completeTripleBarrier(), VPIN);
+  assert.equal(
+    set.sources.map(({ instrumentId }) => instrumentId),
+    ['WALK-57', 'WALK-58'],
+  );
+  for (const [which, { columns, vpin, position }] of set.sources.entries()) {
+    const { bars } = [a, b][which]!;
+    assert.equal(
+      [...position].map((at) => set.calendarNs[at]),
+      [...bars.tsEventNs],
+    );
+    const derived = deriveFeatureColumns(bars);
+    for (const name of ['high', 'low', 'close', 'volume', 'logReturn', 'volatility'] as const) {
+      assertSameBits(columns[name], derived[name], name);
+    }
+    const indicator = new VpinIndicator(VPIN);
+    for (const [i, value] of vpin.entries()) {
+      indicator.update(bars.at(i));
+      assert.ok(Object.is(value, indicator.value ?? Number.NaN), `bar ${i}`);
+    }
   }
 });
 

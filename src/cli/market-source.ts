@@ -1,0 +1,59 @@
+import { relative } from 'node:path';
+import { OrchestratorError } from '../errors.js';
+import type { BarSeries } from '../market/bar.js';
+import { loadBarsCsv } from '../market/bars-csv.js';
+import { PRIMARY_SIGNALS, type PrimarySignalName, primarySides } from '../primary/primary-signal.js';
+import { simulateMarket } from '../simulation/simulated-market.js';
+import { readSidesCsv, type SideSchedule, scheduleOf } from './sides-csv.js';
+
+/** Where the bars of a job come from. */
+export type MarketSource =
+  | {
+      readonly kind: 'file';
+      readonly path: string;
+      readonly instrumentId: string;
+      readonly timestampIs: 'open' | 'close';
+    }
+  | { readonly kind: 'simulated'; readonly edge: number; readonly seed: number; readonly bars: number };
+
+/** Bars with what is known of their origin. */
+export interface Market {
+  readonly bars: BarSeries;
+  readonly instrumentId: string;
+  readonly source: string;
+  readonly timestampIs: 'open' | 'close';
+  readonly intervalNs: bigint;
+  readonly ignoredColumns: readonly string[];
+}
+
+/** The bars of a file, or of a simulated market, whose minute bars are stamped at their close. Throws what is wrong with the file or the parameters. */
+export async function openMarket(source: MarketSource): Promise<Market> {
+  if (source.kind === 'simulated') {
+    const { edge, seed } = source;
+    const bars = simulateMarket({ bars: source.bars, edge, seed });
+    const described = `the simulated market (edge ${edge}, seed ${seed})`;
+    return {
+      bars,
+      instrumentId: 'simulated',
+      source: described,
+      timestampIs: 'close',
+      intervalNs: 60_000_000_000n,
+      ignoredColumns: [],
+    };
+  }
+  const { path, instrumentId, timestampIs } = source;
+  const file = await loadBarsCsv(path, { instrumentId, timestampIs });
+  return { ...file, instrumentId, source: relative(process.cwd(), path) };
+}
+
+/** The built-in primary signal of that name, or the file's. Throws USAGE, or what {@link readSidesCsv} throws. */
+export async function loadPrimary(primary: string, bars: BarSeries): Promise<SideSchedule> {
+  if ((PRIMARY_SIGNALS as readonly string[]).includes(primary))
+    return scheduleOf(primarySides(primary as PrimarySignalName, bars), bars);
+  if (!primary.includes('.') && !primary.includes('/')) {
+    throw new OrchestratorError('USAGE', `--primary ${primary} is none of ${PRIMARY_SIGNALS.join(', ')}, nor a file`, {
+      field: 'primary',
+    });
+  }
+  return readSidesCsv(primary, bars);
+}
