@@ -1,4 +1,5 @@
 import type { ModelBundle } from '../model/bundle.js';
+import type { RegimeModel } from '../regime/regime-model.js';
 import type { TrainingResult } from '../training/training-result.js';
 import { isoTime } from './render.js';
 
@@ -31,10 +32,23 @@ export function renderBundle(bundle: ModelBundle): string {
       `profit ${labels.ptMultiplier} ATR, stop ${labels.slMultiplier} ATR, horizon ${labels.maxHoldingBars} bars, cost ${labels.costBps} bps`,
     ],
     [
+      'trust',
+      `lambda ${bundle.calibration.lambda.toFixed(3)} (base rate ${bundle.baseRate.toFixed(3)}), evidence ${bundle.evidence}`,
+    ],
+    ['edge', `E[R | p] = ${bundle.edge.intercept.toFixed(3)} + ${bundle.edge.slope.toFixed(3)} p`],
+    ['regimes', bundle.regime === null ? 'none' : describeRegimes(bundle.regime)],
+    [
       'walk-forward',
       `${metrics.nFolds} folds, log-loss ${metrics.logLoss.toFixed(4)} against the base rate's ${metrics.baseRateLogLoss.toFixed(4)}, AUC ${metrics.auc.toFixed(3)}`,
     ],
     ['verified', `checksum, shape and ${bundle.goldenConfidences.length} golden rows`],
   ];
   return rows.map(([name, value]) => `${name!.padEnd(14)}${value!}`).join('\n');
+}
+
+/** Each state with its share of time in the long run, from calm to wild. */
+function describeRegimes({ names, stationary, weights }: RegimeModel): string {
+  return names
+    .map((name, state) => `${name} ${(100 * stationary[state]!).toFixed(0)} % (weight ${weights[state]})`)
+    .join(', ');
 }
