@@ -1,6 +1,6 @@
 import { type ErrorCode, OrchestratorError } from '../errors.js';
 
-const USAGE = new Set<ErrorCode>(['USAGE', 'CONFIG_INVALID']);
+const USAGE = new Set<ErrorCode>(['USAGE', 'CONFIG_INVALID', 'OUT_OF_RANGE']);
 const BAD_DATA = new Set<ErrorCode>([
   'FILE_UNREADABLE',
   'CSV_MALFORMED',

@@ -148,7 +148,10 @@ export function renderComparison(real: MainJobResult, simulated: MainJobResult):
   return [
     `Two markets: real bars (${real.report.bars.source}), and ${simulated.report.bars.source}, whose answer is known.`,
     textTable(rows),
-    ...both.map(({ bars, promotion, live }) => `${bars.instrumentId}: ${promotion.sentence} ${returnsStatement(live)}`),
+    ...both.map(({ bars, promotion, live }) => {
+      const comparison = Number.isNaN(live.returns.sized) ? '' : ` ${returnsStatement(live)}`;
+      return `${bars.instrumentId}: ${promotion.sentence}${comparison}`;
+    }),
     answersSection(real.answers),
     answersSection(simulated.answers),
     'All figures of one market: npm start -- --market simulated --edge 0.5\nNow yours: npm start -- --bars my.csv',

@@ -204,6 +204,7 @@ test('every failure is one readable line and its own exit code', () => {
     [['run', '--timestamp-is', 'middle'], 2, /Allowed choices/],
     [['run', '--primary', 'astrology'], 2, /^ml4t: .*\[USAGE\]\n$/],
     [['run', '--market', 'simulated', '--bars', BUNDLED], 2, /cannot be used with/],
+    [['run', '--market', 'simulated', '--edge', 'much'], 2, /^ml4t: .*\[OUT_OF_RANGE\]\n$/],
     [['run', '--cost-bps', '-1'], 2, /^ml4t: labels\.costBps: .*\[CONFIG_INVALID\]\n$/],
     [['run', '--bars', join(directory, 'none.csv')], 3, /^ml4t: .*\[FILE_UNREADABLE\]\n$/],
     [['run', '--bars', badNumber], 3, /^ml4t: .*line 2, column close.*\[NOT_A_NUMBER\]\n$/],
