@@ -26,7 +26,10 @@ export function withOutput(readme: string, output: string): string {
   return readme.replace(OUTPUT, (_match, start: string, _old: string, end: string) => `${start}${output}${end}`);
 }
 
-/** What differs from run to run: latencies, and model ids, which hold their creation time. */
+/** What differs from run to run: latencies, the column widths they lead to, and model ids, which hold their creation time. */
 export function withoutTimes(output: string): string {
-  return output.replace(/[\d.]+ us/g, '_ us').replace(/model [0-9a-f]{16}/g, 'model _');
+  return output
+    .replace(/[\d.]+ us/g, '_ us')
+    .replace(/ {2,}/g, ' ')
+    .replace(/model [0-9a-f]{16}/g, 'model _');
 }
