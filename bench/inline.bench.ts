@@ -1,18 +1,21 @@
 // How long does one signal take from admission to answer on the main thread, with one instrument and with a thousand?
+
 import { createLogger } from '../src/log.js';
 import type { ModelBundle } from '../src/model/bundle.js';
 import { ML4TOrchestrator } from '../src/orchestrator.js';
+import { primarySides } from '../src/primary/primary-signal.js';
+import { simulateMarket } from '../src/simulation/simulated-market.js';
 import { checkAnswer, nowNs, quantilesOf, report, SMOKE } from './measure.js';
-import { walkBars } from './workloads.js';
 
 const SIGNALS = SMOKE ? 2_000 : 200_000;
 const WARM_UP = SMOKE ? 1_000 : 50_000;
-const TRAINING_BARS = SMOKE ? 3_000 : 20_000;
+const TRAINING_BARS = SMOKE ? 8_000 : 20_000;
 const HISTORY_BARS = 1_100;
 
-// A price that swings and sides that alternate: the trees earn their place, and what is measured is the cost of a real model.
-const training = walkBars(TRAINING_BARS, 7, 0.02);
-const sides = Int8Array.from(training.close, (_price, i) => (i % 2 === 0 ? 1 : -1));
+// A planted edge, so that the trees earn their place: what is measured is the cost of a real model.
+const training = simulateMarket({ bars: TRAINING_BARS, edge: 1, seed: 1 });
+const sides = primarySides('momentum', training);
+
 /** The model as if it had been trained on all these instruments: every answer then pays for its regime and its toxicity. */
 function knowing(model: ModelBundle, names: readonly string[]): ModelBundle {
   const regime = model.regime!;
@@ -35,7 +38,7 @@ for (const instruments of [1, SMOKE ? 20 : 1000]) {
   checkAnswer(orchestrator.model?.kind === 'trees' && trained.rounds === 100, 'the bench needs a model of 100 rounds');
   const names = Array.from({ length: instruments }, (_, k) => `I${k}`);
   await orchestrator.hotSwapModel(knowing(orchestrator.model!, names));
-  const history = names.map((_name, k) => walkBars(HISTORY_BARS, 100 + (k % 50)));
+  const history = names.map((_name, k) => simulateMarket({ bars: HISTORY_BARS, edge: 0, seed: 100 + (k % 50) }));
   for (const [k, name] of names.entries())
     for (let i = 0; i < HISTORY_BARS; i++) orchestrator.addBar(name, history[k]!.at(i));
   const timestamp = history[0]!.tsEventNs[HISTORY_BARS - 1]!;

@@ -2,17 +2,17 @@
 import { systemClock } from '../src/clock.js';
 import { OrchestratorConfig } from '../src/config.js';
 import { PRIMARY_SIGNALS, primarySides } from '../src/primary/primary-signal.js';
+import { simulateMarket } from '../src/simulation/simulated-market.js';
 import { trainModel } from '../src/training/train-model.js';
 import { trainingPlanOf } from '../src/training/training-plan.js';
 import { checkAnswer, nowNs, report, SMOKE } from './measure.js';
-import { walkBars } from './workloads.js';
 
 const BARS = SMOKE ? 3_000 : 260_000;
 const TRAIN_BARS = SMOKE ? 1_400 : 120_000;
 const TEST_BARS = SMOKE ? 200 : 16_000;
 const FOLDS = 8;
 
-const bars = walkBars(BARS, 3);
+const bars = simulateMarket({ bars: BARS, edge: 0, seed: 3 });
 const sides = primarySides(PRIMARY_SIGNALS[0], bars);
 for (const earlyStoppingRounds of [null, 10]) {
   const config = OrchestratorConfig.parse({
