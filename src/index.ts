@@ -25,6 +25,7 @@ export { ML4TOrchestrator, type OrchestratorEvents } from './orchestrator.js';
 export { type ToxicityLevel, VpinIndicator, type VpinOptions } from './orderflow/vpin.js';
 export { PRIMARY_SIGNALS, type PrimarySignalName, primarySides } from './primary/primary-signal.js';
 export { decidePromotion, type PromotionEvidence, type Verdict } from './retrain/promotion-gate.js';
+export { breakEvenConfidence, type EdgeModel } from './sizing/edge.js';
 export {
   IntegratedSizer,
   type IntegratedSizerOptions,
