@@ -8,7 +8,10 @@ const ROUNDING = 1e-12;
 
 /** JSON of anything here: bigint as decimal strings, NaN as null. */
 export function toJson(value: unknown): string {
-  return JSON.stringify(value, (_key, field) => (typeof field === 'bigint' ? field.toString() : field));
+  return JSON.stringify(value, (_key, field) => {
+    if (typeof field === 'bigint') return field.toString();
+    return field instanceof Float64Array ? Array.from(field) : field;
+  });
 }
 
 /** The main job's report for a person at a terminal. */

@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { OrchestratorError } from '../errors.js';
 import { TOXICITY_QUANTILES } from '../orderflow/toxicity.js';
-import { type BundleHeader, BundleScorer, GOLDEN_ROW_COUNT, type ModelBundle } from './bundle.js';
+import type { RegimeScale } from '../regime/regime-inputs.js';
+import { BundleScorer, GOLDEN_ROW_COUNT, type ModelBundle } from './bundle.js';
 import { FOREST_DEPTH_MAX, type Forest, forestLength } from './forest.js';
 
 /** Larger bundles are refused: every one must fit the slot it is served from. */
 export const MODEL_BYTES_MAX = 4 * 1024 * 1024;
 
-const FORMAT_VERSION = 2;
+const FORMAT_VERSION = 3;
 const MAGIC = new TextEncoder().encode('ML4TBNDL');
 const PREFIX_BYTES = 16;
 const CHECKSUM_BYTES = 32;
@@ -20,16 +21,26 @@ const ALIGNMENT = 8;
  *   magic "ML4TBNDL" · u32 format version · u32 header bytes · header (JSON, UTF-8) · padding to 8
  *   forest: threshold f32[] · leaf f32[] · feature u16[] · padding to 8
  *   golden rows f32[64 × columns] · padding to 8 · golden confidences f64[64]
+ *   toxicity quantiles f64[instruments × 101] · regime scales f64[instruments × 4], in the order of the names in the header
  *   SHA-256 of everything before it
  */
 export function encodeBundle(content: Omit<ModelBundle, 'modelId'> & { readonly modelId?: string }): Uint8Array {
-  const { forest, goldenRows, goldenConfidences, modelId: _derived, ...header } = content;
-  const text = canonicalJson({ ...header, forest: forestShape(forest) });
+  const { forest, goldenRows, goldenConfidences, modelId: _derived, regime, toxicityQuantiles, ...header } = content;
+  const quantiles = sortedEntries(toxicityQuantiles);
+  const scales = sortedEntries(regime?.scales ?? {});
+  const text = canonicalJson({
+    ...header,
+    forest: forestShape(forest),
+    toxicityQuantiles: quantiles.map(([name]) => name),
+    regime: regime === null ? null : { ...regime, scales: scales.map(([name]) => name) },
+  });
   const sections = [
     prefix(new TextEncoder().encode(text)),
     concatenate([bytesOf(forest.threshold), bytesOf(forest.leaf), bytesOf(forest.feature)]),
     bytesOf(goldenRows),
     bytesOf(goldenConfidences),
+    concatenate(quantiles.map(([, values]) => bytesOf(values))),
+    bytesOf(Float64Array.from(scales.flatMap(([, scale]) => SCALE_FIELDS.map((field) => scale[field])))),
   ];
   const body = concatenate(sections.map(padded));
   const bytes = concatenate([body, sha256(body)]);
@@ -49,11 +60,11 @@ export function decodeBundle(bytes: Uint8Array): ModelBundle {
   if (bytes.length > MODEL_BYTES_MAX)
     throw new OrchestratorError('MODEL_TOO_LARGE', `${bytes.length} bytes`, { field: 'model' });
   if (bytes.length < PREFIX_BYTES + CHECKSUM_BYTES) throw corrupt('it is cut short');
-  // A real copy: slice() of a Node Buffer would only be a view into its pool.
-  const body = new Uint8Array(bytes.subarray(0, bytes.length - CHECKSUM_BYTES));
+  // No Buffer, whose slice() copies nothing: every section is copied out below.
+  const body = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length - CHECKSUM_BYTES);
   if (!MAGIC.every((byte, index) => body[index] === byte)) throw corrupt('it is no model bundle');
   if (!equal(sha256(body), bytes.subarray(body.length))) throw corrupt('its checksum differs');
-  const view = new DataView(body.buffer);
+  const view = new DataView(body.buffer, body.byteOffset);
   const version = view.getUint32(8, true);
   if (version !== FORMAT_VERSION) {
     throw new OrchestratorError(
@@ -63,7 +74,7 @@ export function decodeBundle(bytes: Uint8Array): ModelBundle {
     );
   }
   const headerEnd = PREFIX_BYTES + view.getUint32(12, true);
-  const { forest: shape, ...header } = parseHeader(body.subarray(PREFIX_BYTES, headerEnd));
+  const { forest: shape, regime: named, ...header } = parseHeader(body.subarray(PREFIX_BYTES, headerEnd));
   const cursor = new Cursor(body, aligned(headerEnd));
   const length = forestLength(shape.treeCount, shape.depth);
   const forest: Forest = {
@@ -74,11 +85,24 @@ export function decodeBundle(bytes: Uint8Array): ModelBundle {
   };
   const goldenRows = new Float32Array(cursor.takeSection(4 * GOLDEN_ROW_COUNT * shape.featureCount));
   const goldenConfidences = new Float64Array(cursor.takeSection(8 * GOLDEN_ROW_COUNT));
+  const toxicityQuantiles = Object.fromEntries(cursor.takeRecords(header.toxicityQuantiles, TOXICITY_QUANTILES));
+  const scales = Object.fromEntries(
+    cursor.takeRecords(named?.scales ?? [], SCALE_FIELDS.length).map(([name, values]) => [name, scaleOf(values)]),
+  );
+  const regime = named === null ? null : { ...named, scales };
   if (!cursor.atEnd) throw corrupt('its length differs');
   if (header.featureNames.length !== shape.featureCount) throw corrupt('its features and its trees differ');
   if (forest.feature.some((entry) => entry >= 2 * shape.featureCount)) throw corrupt('a split uses an unknown feature');
   const modelId = Buffer.from(bytes.subarray(body.length, body.length + 8)).toString('hex');
-  const bundle: ModelBundle = Object.freeze({ ...header, modelId, forest, goldenRows, goldenConfidences });
+  const bundle: ModelBundle = Object.freeze({
+    ...header,
+    toxicityQuantiles,
+    regime,
+    modelId,
+    forest,
+    goldenRows,
+    goldenConfidences,
+  });
   checkGoldenRows(bundle);
   return bundle;
 }
@@ -94,12 +118,7 @@ const metric = z
   .transform((value) => value ?? Number.NaN);
 
 const fraction = z.number().min(0).max(1);
-const regimeScale = z.object({
-  returnMean: z.number(),
-  returnDeviation: z.number(),
-  logVolatilityMean: z.number(),
-  logVolatilityDeviation: z.number(),
-});
+const SCALE_FIELDS = ['returnMean', 'returnDeviation', 'logVolatilityMean', 'logVolatilityDeviation'] as const;
 
 const headerSchema = z.object({
   kind: z.enum(['trees', 'base-rate']),
@@ -135,7 +154,7 @@ const headerSchema = z.object({
       transition: z.array(fraction),
       mean: z.array(z.number()),
       variance: z.array(z.number().positive()),
-      scales: z.record(z.string(), regimeScale),
+      scales: z.array(z.string()),
     })
     .refine(({ stateCount: n, names, weights, stationary, transition, mean, variance }) =>
       [
@@ -148,7 +167,7 @@ const headerSchema = z.object({
       ].every((size) => size === n),
     )
     .nullable(),
-  toxicityQuantiles: z.record(z.string(), z.array(z.number()).length(TOXICITY_QUANTILES)),
+  toxicityQuantiles: z.array(z.string()),
   importance: z.record(z.string(), z.number()),
   metrics: z.object({
     nFolds: z.number(),
@@ -175,13 +194,29 @@ function canonicalJson(content: object): string {
   return JSON.stringify(content, (_key, value: unknown) => {
     if (typeof value === 'bigint') return value.toString();
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-    return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+    return Object.fromEntries(sortedEntries(value as Record<string, unknown>));
   });
 }
 
 type ForestShape = Pick<Forest, 'baseMargin' | 'depth' | 'treeCount' | 'featureCount'>;
 
-function parseHeader(bytes: Uint8Array): BundleHeader & { forest: ForestShape } {
+/** The header as it is in the file: of what is kept by instrument, only the names. */
+type FileHeader = z.output<typeof headerSchema>;
+
+function sortedEntries<T>(record: Readonly<Record<string, T>>): [string, T][] {
+  return Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
+function scaleOf([returnMean, returnDeviation, logVolatilityMean, logVolatilityDeviation]: Float64Array): RegimeScale {
+  return {
+    returnMean: returnMean!,
+    returnDeviation: returnDeviation!,
+    logVolatilityMean: logVolatilityMean!,
+    logVolatilityDeviation: logVolatilityDeviation!,
+  };
+}
+
+function parseHeader(bytes: Uint8Array): FileHeader {
   try {
     return headerSchema.parse(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)));
   } catch (error) {
@@ -218,6 +253,15 @@ class Cursor {
     const bytes = this.body.slice(this.position, end);
     this.position = end;
     return bytes.buffer;
+  }
+
+  /** As many finite numbers for each name. */
+  takeRecords(names: readonly string[], size: number): [string, Float64Array][] {
+    const values = new Float64Array(this.takeSection(8 * names.length * size));
+    for (let k = 0; k < values.length; k++) {
+      if (!Number.isFinite(values[k]!)) throw corrupt('a number kept by instrument is missing');
+    }
+    return names.map((name, k) => [name, new Float64Array(values.buffer, 8 * k * size, size)]);
   }
 
   takeSection(length: number): ArrayBuffer {

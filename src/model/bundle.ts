@@ -43,7 +43,7 @@ export interface BundleHeader {
   /** null where there were too few bars to tell regimes apart. */
   readonly regime: RegimeModel | null;
   /** By instrument: 101 quantiles of its VPIN over the training interval; absent where volume is unknown. */
-  readonly toxicityQuantiles: Readonly<Record<string, readonly number[]>>;
+  readonly toxicityQuantiles: Readonly<Record<string, Float64Array>>;
   /** Share of the total gain by feature name; all 0 without trees. */
   readonly importance: Readonly<Record<string, number>>;
   readonly metrics: BundleMetrics;

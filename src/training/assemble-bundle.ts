@@ -84,7 +84,7 @@ function edgeOf({ set, rows, pooled }: BundleParts): EdgeModel {
   return fitEdge(slopeEvidence(pooled.confidence, pooled.grossR, pooled.span), pooled, training, pooled.effectiveN);
 }
 
-function quantilesByInstrument(set: TrainingSet, window: CalendarWindow): Record<string, number[]> {
+function quantilesByInstrument(set: TrainingSet, window: CalendarWindow): Record<string, Float64Array> {
   const known = set.sources.flatMap((source) => {
     const { start, end } = barsInside(source, window);
     const quantiles = toxicityQuantiles(source.vpin.subarray(start, end));

@@ -172,7 +172,9 @@ test('train stores a model that inspect verifies', () => {
   const json = JSON.parse(ml4t('inspect', join(models, file), '--json').stdout) as {
     modelId: string;
     featureNames: string[];
+    toxicityQuantiles: Record<string, number[]>;
   };
+  assert.ok(Object.values(json.toxicityQuantiles).every((quantiles) => quantiles.length === 101));
   assert.is(json.modelId, modelId);
   assert.is(json.featureNames.length, 14);
 

@@ -8,7 +8,7 @@ import { PROPERTY_RUNS } from '../support/sizes.js';
 function quantilesOf(values: Iterable<number>): number[] {
   const quantiles = toxicityQuantiles(Float64Array.from(values));
   if (quantiles === null) throw new Error('there are too few values');
-  return quantiles;
+  return Array.from(quantiles);
 }
 
 /** The values 0 … last in a random order. */

@@ -87,7 +87,7 @@ export function bundleContent(overrides: Partial<BundleHeader> = {}, seed = 1): 
     evidence: 'provisional',
     edge: { intercept: -0.9, slope: 2.7, squareWon: 3.5, squareLost: 1.25 },
     regime: REGIME,
-    toxicityQuantiles: { 'BTC-PERP': Array.from({ length: TOXICITY_QUANTILES }, (_, k) => k / 200) },
+    toxicityQuantiles: { 'BTC-PERP': Float64Array.from({ length: TOXICITY_QUANTILES }, (_, k) => k / 200) },
     importance: { momentum: 0.5, side: 0.25, über: 0.25 },
     metrics: {
       nFolds: 5,
