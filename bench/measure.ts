@@ -1,28 +1,48 @@
-import { cpus } from 'node:os';
+import hdr, { type Histogram } from 'hdr-histogram-js';
 
-/** Quantiles of durations in ns. */
-export interface Quantiles {
-  readonly p50: number;
-  readonly p90: number;
-  readonly p99: number;
-  readonly p999: number;
-  readonly max: number;
+/** True when a bench runs only to show that it still works. */
+export const SMOKE = process.argv.includes('--smoke');
+
+/** One measured number: which way is better, null for one that is only told, and what share of it is noise. */
+export interface Figure {
+  readonly value: number;
+  readonly unit: string;
+  readonly better: 'lower' | 'higher' | null;
+  readonly tolerance: number;
 }
 
-export function quantilesOf(durationsNs: Float64Array): Quantiles {
-  const sorted = durationsNs.slice().sort();
-  const at = (share: number): number => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!;
-  return { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max: at(1) };
+/** What one bench found out, as a line of JSON on stdout. */
+export interface BenchResult {
+  readonly bench: string;
+  /** What was done, so that two results can be told apart. */
+  readonly workload: string;
+  /** Of the answers: two runs of one workload agree, and nobody optimises the work away. */
+  readonly checksum: string;
+  readonly figures: Readonly<Record<string, Figure>>;
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1]!;
+const TOLERANCE = 0.25;
+
+export function lower(value: number, unit: string, tolerance = TOLERANCE): Figure {
+  return { value, unit, better: 'lower', tolerance };
 }
 
-/** Nanoseconds from an arbitrary origin, as fine as the machine's. */
-export function nowNs(): number {
-  return Number(process.hrtime.bigint());
+export function higher(value: number, unit: string, tolerance = TOLERANCE): Figure {
+  return { value, unit, better: 'higher', tolerance };
+}
+
+export function told(value: number, unit: string): Figure {
+  return { value, unit, better: null, tolerance: 0 };
+}
+
+export function report(
+  bench: string,
+  workload: string,
+  checksum: number | string,
+  figures: Readonly<Record<string, Figure>>,
+): void {
+  const text = typeof checksum === 'number' ? checksum.toFixed(6) : checksum;
+  console.log(JSON.stringify({ bench, workload, checksum: text, figures } satisfies BenchResult));
 }
 
 /** A wrong answer makes every speed worthless: no number is printed after it. */
@@ -30,25 +50,29 @@ export function checkAnswer(condition: boolean, what: string): void {
   if (!condition) throw new Error(`the bench computed something wrong: ${what}`);
 }
 
-/** True when the bench runs only to show that it still works. */
-export const SMOKE = process.argv.includes('--smoke');
+/** Nanoseconds from an arbitrary origin, as fine as the machine's. */
+export function nowNs(): number {
+  return Number(process.hrtime.bigint());
+}
 
-/** Prints one line a person reads and, with `--json`, the figures a program reads. */
-export function report(name: string, figures: Readonly<Record<string, number | string>>): void {
-  if (process.argv.includes('--json')) {
-    console.log(
-      JSON.stringify({
-        bench: name,
-        node: process.version,
-        cpu: cpus()[0]?.model ?? '',
-        cores: cpus().length,
-        ...figures,
-      }),
-    );
-    return;
-  }
-  console.log(`${name} (node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'unknown'})`);
-  for (const [key, value] of Object.entries(figures)) {
-    console.log(`  ${key.padEnd(28)} ${typeof value === 'number' ? Number(value.toPrecision(4)).toString() : value}`);
-  }
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1]!;
+}
+
+/** Durations in ns, kept to three digits. */
+export function latencyHistogram(): Histogram {
+  return hdr.build({ lowestDiscernibleValue: 1, highestTrackableValue: 60e9, numberOfSignificantValueDigits: 3 });
+}
+
+/** The quantiles of a histogram in microseconds, each under a name that begins with `prefix`. The tails of a shared machine are told, not compared. */
+export function quantileFigures(prefix: string, histogram: Histogram): Record<string, Figure> {
+  const at = (percentile: number): number => histogram.getValueAtPercentile(percentile) / 1000;
+  return {
+    [`${prefix}, p50`]: lower(at(50), 'us'),
+    [`${prefix}, p90`]: lower(at(90), 'us', 0.5),
+    [`${prefix}, p99`]: lower(at(99), 'us', 1),
+    [`${prefix}, p99.9`]: told(at(99.9), 'us'),
+    [`${prefix}, max`]: told(histogram.maxValue / 1000, 'us'),
+  };
 }

@@ -1,21 +1,48 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import type { BenchResult } from './measure.js';
+import { machine, medianResults, renderResults } from './results.js';
 
-/** Runs every bench in a process of its own: `npm run bench -- [--smoke] [--json] [part of a name …]`. */
+/**
+ * Runs every bench in a process of its own, all of them once per round, so that what the machine does meanwhile falls on each: `npm run bench -- [--runs N]
+ * [--smoke] [--json FILE] [part of a name …]`. Prints the medians over the rounds.
+ */
 const ROOT = dirname(fileURLToPath(import.meta.url));
-const flags = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
-const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
-const benches = readdirSync(ROOT).filter(
-  (name) => name.endsWith('.bench.js') && (wanted.length === 0 || wanted.some((part) => name.includes(part))),
-);
-for (const bench of benches.sort()) {
-  const { status } = spawnSync(process.execPath, [join(ROOT, bench), ...flags], {
-    stdio: ['ignore', 'inherit', 'ignore'],
-  });
-  if (status !== 0) {
-    console.error(`${bench} failed`);
-    process.exitCode = 1;
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    smoke: { type: 'boolean', default: false },
+    runs: { type: 'string', default: '3' },
+    json: { type: 'string' },
+  },
+});
+const rounds = values.smoke ? 1 : Number(values.runs);
+const benches = readdirSync(ROOT)
+  .filter(
+    (name) =>
+      name.endsWith('.bench.js') && (positionals.length === 0 || positionals.some((part) => name.includes(part))),
+  )
+  .sort();
+const results: BenchResult[] = [];
+for (let round = 0; round < rounds; round++) {
+  for (const bench of benches) {
+    const flags = values.smoke ? ['--smoke'] : [];
+    const { status, stdout, stderr } = spawnSync(process.execPath, ['--expose-gc', join(ROOT, bench), ...flags], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      maxBuffer: 1 << 26,
+    });
+    if (status !== 0) {
+      console.error(`${bench} failed\n${stderr}`);
+      process.exitCode = 1;
+      continue;
+    }
+    for (const line of stdout.trim().split('\n')) results.push(JSON.parse(line) as BenchResult);
   }
 }
+const medians = { machine: machine(), rounds, results: medianResults(results) };
+console.log(renderResults(medians));
+if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(medians, null, 1)}\n`);

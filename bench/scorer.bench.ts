@@ -3,7 +3,7 @@ import { flattenForest } from '../src/model/forest.js';
 import { ForestScorer } from '../src/model/forest-scorer.js';
 import { parseModelFile } from '../src/model/model-file.js';
 import { Booster } from '../src/model/xgboost.js';
-import { checkAnswer, median, nowNs, report, SMOKE } from './measure.js';
+import { checkAnswer, higher, lower, median, nowNs, report, SMOKE, told } from './measure.js';
 import { labelledRows } from './workloads.js';
 
 const COLUMNS = 14;
@@ -43,10 +43,9 @@ for (const [depth, rounds] of [
     theirs.push((nowNs() - start) / LIBRARY_ROWS);
   }
   booster.free();
-  report(`scorer, depth ${depth}, ${rounds} trees`, {
-    'ours, ns per row': median(ours),
-    'ml-xgboost, ns per row': median(theirs),
-    'times faster': median(theirs) / median(ours),
-    checksum: checksum.toFixed(3),
+  report(`scorer, depth ${depth}, ${rounds} trees`, `${ROWS} rows of ${COLUMNS} columns, ${PASSES} passes`, checksum, {
+    ours: lower(median(ours), 'ns/row'),
+    'ml-xgboost': told(median(theirs), 'ns/row'),
+    'times faster': higher(median(theirs) / median(ours), ''),
   });
 }

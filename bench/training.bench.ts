@@ -5,18 +5,19 @@ import { PRIMARY_SIGNALS, primarySides } from '../src/primary/primary-signal.js'
 import { simulateMarket } from '../src/simulation/simulated-market.js';
 import { trainModel } from '../src/training/train-model.js';
 import { trainingPlanOf } from '../src/training/training-plan.js';
-import { checkAnswer, nowNs, report, SMOKE } from './measure.js';
+import { checkAnswer, higher, lower, nowNs, report, SMOKE, told } from './measure.js';
 
 const BARS = SMOKE ? 3_000 : 260_000;
 const TRAIN_BARS = SMOKE ? 1_400 : 120_000;
 const TEST_BARS = SMOKE ? 200 : 16_000;
 const FOLDS = 8;
+const ROUNDS = 100;
 
 const bars = simulateMarket({ bars: BARS, edge: 0, seed: 3 });
 const sides = primarySides(PRIMARY_SIGNALS[0], bars);
 for (const earlyStoppingRounds of [null, 10]) {
   const config = OrchestratorConfig.parse({
-    training: { trainBars: TRAIN_BARS, testBars: TEST_BARS, rounds: 100, earlyStoppingRounds, maxDepth: 3 },
+    training: { trainBars: TRAIN_BARS, testBars: TEST_BARS, rounds: ROUNDS, earlyStoppingRounds, maxDepth: 3 },
   });
   const start = nowNs();
   const { report: trained } = await trainModel(
@@ -36,18 +37,17 @@ for (const earlyStoppingRounds of [null, 10]) {
     'every fold trains on its whole window',
   );
   const { set, folds, final, bundle, fits } = trained.timingsMs;
-  report(
-    `training, ${BARS} bars, ${trained.nFolds} folds, cap 100 rounds, early stopping ${earlyStoppingRounds ?? 'off'}`,
-    {
-      'total, s': totalMs / 1000,
-      'labels and features, s': set / 1000,
-      'folds, s': folds / 1000,
-      'final fit, s': final / 1000,
-      'bundle, s': bundle / 1000,
-      'bare fits, s': fits / 1000,
-      'total over bare fits': totalMs / fits,
-      'peak RSS, MiB': process.resourceUsage().maxRSS / 1024,
-      'log-loss': trained.logLoss,
-    },
-  );
+  const name = `training, early stopping ${earlyStoppingRounds ?? 'off'}`;
+  const workload = `${BARS} bars, ${trained.nFolds} folds, cap ${ROUNDS} rounds of depth 3`;
+  report(name, workload, trained.logLoss, {
+    total: lower(totalMs / 1000, 's'),
+    'labels and features': told(set / 1000, 's'),
+    folds: told(folds / 1000, 's'),
+    'final fit': told(final / 1000, 's'),
+    bundle: told(bundle / 1000, 's'),
+    'bare fits': told(fits / 1000, 's'),
+    'total over bare fits': lower(totalMs / fits, 'x'),
+    'bars per second': higher(BARS / (totalMs / 1000), '/s'),
+    'peak RSS': lower(process.resourceUsage().maxRSS / 1024, 'MiB'),
+  });
 }

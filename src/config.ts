@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { OrchestratorError } from './errors.js';
 import { FEATURE_NAMES } from './features/feature-row.js';
@@ -64,6 +65,12 @@ const storeSchema = z.strictObject({
     .default(1024),
 });
 
+/** Most workers; model slots are numbered with eight bits. */
+const WORKERS_MAX = 128;
+const OUTSTANDING_MAX = 16_384;
+/** What an evaluation is taken to cost when bounds are checked against each other; benches print what it is. */
+const EVALUATION_US = 5;
+
 const schema = z.strictObject({
   modelPath: z.string().min(1).nullable().default(null),
   defaultConfidence: fraction.default(0.5),
@@ -73,6 +80,12 @@ const schema = z.strictObject({
   retrainMinSamples: z.int().min(100).default(1000),
   retrainIntervalBars: count.nullable().default(null),
   inferenceTimeoutMs: positive.default(250),
+  dispatch: z.enum(['auto', 'inline', 'pool']).default('auto'),
+  workers: z.int().min(1).max(WORKERS_MAX).nullable().default(null),
+  outstandingMax: z.int().positive().max(OUTSTANDING_MAX).nullable().default(null),
+  inlineShareMax: fraction.default(0.5),
+  wakeUpUs: positive.default(60),
+  workerHangMs: positive.default(2000),
   latencyBudgetMs: positive.default(10),
   barAgeMaxNs: nanoseconds.nullable().default(null),
   featureNames: z
@@ -144,12 +157,42 @@ function parseConfig(input: unknown): OrchestratorConfig {
     );
   }
   const issues = [
+    ...unboundedWaits(result.data),
     ...repeatedNames('featureNames', result.data.featureNames, []),
     ...repeatedNames('userFeatures', result.data.userFeatures, FEATURE_NAMES),
   ];
   if (issues.length > 0) throw new ConfigError(issues);
   return deepFreeze(result.data);
 }
+
+/** Inference workers: the configured number, or one core fewer than there are, which is left to the main thread; none where main evaluates everything. */
+export function workerCountOf({ dispatch, workers }: Pick<OrchestratorConfig, 'dispatch' | 'workers'>): number {
+  return dispatch === 'inline' ? 0 : (workers ?? Math.max(1, availableParallelism() - 1));
+}
+
+/** Signals that may be on their way: the configured number, or as many as are answered within half the timeout. */
+export function outstandingMaxOf(config: BoundsConfig & { readonly outstandingMax: number | null }): number {
+  return config.outstandingMax ?? Math.min(OUTSTANDING_MAX, outstandingThatFit(config));
+}
+
+type BoundsConfig = Pick<OrchestratorConfig, 'dispatch' | 'workers' | 'inferenceTimeoutMs'>;
+
+function outstandingThatFit(config: BoundsConfig): number {
+  return Math.max(
+    1,
+    Math.floor((config.inferenceTimeoutMs * 500 * Math.max(1, workerCountOf(config))) / EVALUATION_US),
+  );
+}
+
+/** A queue that takes longer to answer than half the timeout would be admitted only to expire. */
+function unboundedWaits(config: BoundsConfig & { readonly outstandingMax: number | null }): Issue[] {
+  const fit = outstandingThatFit(config);
+  if (config.outstandingMax === null || config.outstandingMax <= fit) return [];
+  const message = `at most ${fit} signals of ${EVALUATION_US} us are answered within half of inferenceTimeoutMs`;
+  return [{ path: 'outstandingMax', message }];
+}
+
+type Issue = { path: string; message: string };
 
 /** A feature name stands for one column: it may be neither repeated nor taken. */
 function repeatedNames(

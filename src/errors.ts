@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'INVALID_SIGNAL'
   | 'MISSING_FEATURE'
   | 'OUT_OF_RANGE'
+  | 'OVERLOADED'
   // models
   | 'MODEL_NOT_FOUND'
   | 'MODEL_CORRUPT'
@@ -59,6 +60,12 @@ export class OrchestratorError extends Error {
     this.name = 'OrchestratorError';
     this.code = code;
     this.field = options.field;
+  }
+
+  /** The same error, about an input that is part of `place`. */
+  within(place: string): OrchestratorError {
+    const field = this.field === undefined ? place : `${place}.${this.field}`;
+    return new OrchestratorError(this.code, `${place}: ${this.message}`, { field, cause: this });
   }
 }
 

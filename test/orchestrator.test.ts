@@ -28,7 +28,7 @@ const signal = (fields: Partial<SignalEvent> = {}): SignalEvent => ({
 });
 
 async function started(config: OrchestratorConfigInput = {}, logger = silentLogger): Promise<ML4TOrchestrator> {
-  const orchestrator = new ML4TOrchestrator(config, { logger });
+  const orchestrator = new ML4TOrchestrator({ dispatch: 'inline', ...config }, { logger });
   await orchestrator.start();
   for (let i = 0; i < bars.length; i++) orchestrator.addBar('X', bars.at(i));
   return orchestrator;
@@ -187,7 +187,7 @@ test('a signal that does not pay its cost, or of a model without an edge, gets s
 });
 
 test('a market that does not move gives no size on the edge', async () => {
-  const orchestrator = new ML4TOrchestrator({}, { logger: silentLogger });
+  const orchestrator = new ML4TOrchestrator({ dispatch: 'inline' }, { logger: silentLogger });
   await orchestrator.start();
   await orchestrator.hotSwapModel(await trainedBundle());
   for (let i = 0; i < 150; i++) {
@@ -211,7 +211,7 @@ test('a flat signal is answered with size 0 and the default confidence, and is n
 
 test('unknown toxicity is the configured default with a flag, in the answer and in its size', async () => {
   const orchestrator = new ML4TOrchestrator(
-    { defaultToxicity: 0.25, sizing: { mode: 'linear' } },
+    { dispatch: 'inline', defaultToxicity: 0.25, sizing: { mode: 'linear' } },
     { logger: silentLogger },
   );
   await orchestrator.start();
@@ -255,7 +255,7 @@ test('a window the ring has lapped is called stale, never read', async () => {
 });
 
 test('bars that come with a signal are stored first, and the answer sees them', async () => {
-  const orchestrator = new ML4TOrchestrator({ vpin: FAST_VPIN }, { logger: silentLogger });
+  const orchestrator = new ML4TOrchestrator({ dispatch: 'inline', vpin: FAST_VPIN }, { logger: silentLogger });
   await orchestrator.start();
   const answer = orchestrator.processSignalSync(signal({ bars: bars.slice(0, 200), timestamp: bars.tsEventNs[199]! }));
   assert.is(answer.degraded, undefined);
@@ -457,7 +457,7 @@ test('a listener that throws is logged and the signal is answered all the same',
 });
 
 test('every call needs start() before it and is refused after stop(), which may be repeated', async () => {
-  const orchestrator = new ML4TOrchestrator({}, { logger: silentLogger });
+  const orchestrator = new ML4TOrchestrator({ dispatch: 'inline' }, { logger: silentLogger });
   const calls = [
     () => orchestrator.processSignal(signal()),
     () => orchestrator.processSignalSync(signal()),

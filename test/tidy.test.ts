@@ -20,8 +20,8 @@ const LAYERS = [
   ['validation'],
   ['sizing'],
   ['model'],
+  ['shared-memory'],
   ['config'],
-  ['store'],
   ['retrain'],
   ['training'],
   ['inference'],
@@ -62,13 +62,16 @@ test('imports in src point one way, and never at workers, tests or benches', () 
   }
 });
 
-test('one file each loads ml-xgboost, reads the clock and knows where references lie', () => {
+test('one file each loads ml-xgboost and piscina, reads the clock and knows where references lie', () => {
   const users = (pattern: RegExp, folders: string[]): string[] =>
     folders.flatMap(sources).filter((path) => pattern.test(read(path)) && !path.endsWith('.d.ts'));
   assert.equal(users(/\('ml-xgboost|from 'ml-xgboost/, ['src', 'workers']), ['src/model/xgboost.ts']);
+  assert.equal(users(/from 'piscina'/, ['src', 'workers']), ['src/inference/inference-threads.ts']);
   assert.equal(users(/Date\.now|performance\.now|process\.hrtime/, ['src', 'workers']), ['src/clock.ts']);
   assert.equal(
-    users(/golden\/|\.\.\/shared/, ['src', 'workers', 'test', 'bench']).filter((path) => path !== 'test/tidy.test.ts'),
+    users(/golden\/|\.\.\/shared\b(?!-)/, ['src', 'workers', 'test', 'bench']).filter(
+      (path) => path !== 'test/tidy.test.ts',
+    ),
     ['test/support/reference.ts'],
   );
 });

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { spawnSync } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { basename } from 'node:path';
 import { finished } from 'node:stream/promises';
@@ -18,6 +19,7 @@ import { loadPrimary, type MarketSource, openMarket } from './market-source.js';
 import { renderComparison, renderMainJob, toJson } from './render.js';
 import { renderBundle, renderTraining } from './render-model.js';
 
+const BENCHES = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
 const BUNDLED_BARS = fileURLToPath(new URL('../../../examples/sp500-daily.csv', import.meta.url));
 
 interface JobOptions {
@@ -104,7 +106,7 @@ jobOptions(program.command('train'))
   .description('train on all bars and store the model')
   .requiredOption('--model-dir <directory>', 'where models are kept')
   .action(async (options: JobOptions & { modelDir: string }) => {
-    const config = configOf(options, { modelPath: options.modelDir });
+    const config = configOf(options, { modelPath: options.modelDir, dispatch: 'inline' });
     const source = sourceOf(options);
     const { bars, instrumentId } = await openMarket(source);
     const { byBar } = await loadPrimary(primaryOf(options, source), bars);
@@ -135,6 +137,20 @@ program
     const { forest, goldenRows: _rows, goldenConfidences: _confidences, ...header } = bundle;
     const { treeCount, depth } = forest;
     print(options.json ? toJson({ ...header, forest: { treeCount, depth } }) : renderBundle(bundle));
+  });
+
+program
+  .command('bench')
+  .description('measure this machine; every bench checks its answers before it prints a number')
+  .argument('[names...]', 'parts of the names of benches (default: all)')
+  .option('--runs <count>', 'rounds, of which medians are taken', '3')
+  .option('--json <file>', 'where the figures go as JSON')
+  .option('--smoke', 'only show that the benches work', false)
+  .action((names: string[], options: { runs: string; json?: string; smoke: boolean }) => {
+    const json = options.json === undefined ? [] : ['--json', options.json];
+    const flags = ['--runs', options.runs, ...json, ...(options.smoke ? ['--smoke'] : [])];
+    const { status } = spawnSync(process.execPath, [BENCHES, ...flags, ...names], { stdio: 'inherit' });
+    process.exitCode = status ?? 1;
   });
 
 function configOf(options: JobOptions, extra: OrchestratorConfigInput = {}): OrchestratorConfig {

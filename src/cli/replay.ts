@@ -4,7 +4,7 @@ import {
   tripleBarrierLabels,
 } from '../labeling/triple-barrier.js';
 import type { BarSeries } from '../market/bar.js';
-import type { EnrichedSignalEvent } from '../market/events.js';
+import type { EnrichedSignalEvent, SignalEvent } from '../market/events.js';
 import type { ML4TOrchestrator } from '../orchestrator.js';
 import { blockBootstrapInterval } from '../validation/block-bootstrap.js';
 import { accuracy, brierScore, logLoss, rocAuc } from '../validation/metrics.js';
@@ -56,11 +56,13 @@ export async function replayLive(
   for (let bar = from; bar < bars.length; bar++) {
     orchestrator.addBar(instrumentId, bars.at(bar));
     const untilNs = bar + 1 < bars.length ? bars.tsEventNs[bar + 1]! : null;
+    const signals: SignalEvent[] = [];
     for (; next < schedule.timed.length; next++) {
       const { timestampNs, side } = schedule.timed[next]!;
       if (untilNs !== null && timestampNs >= untilNs) break;
-      answers.push(await orchestrator.processSignal({ instrumentId, signal: side, timestamp: timestampNs }));
+      signals.push({ instrumentId, signal: side, timestamp: timestampNs });
     }
+    if (signals.length > 0) answers.push(...(await orchestrator.processSignals(signals)));
   }
   return answers;
 }

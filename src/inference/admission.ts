@@ -2,15 +2,32 @@ import { randomBytes } from 'node:crypto';
 import { OrchestratorError } from '../errors.js';
 import type { FeatureSet } from '../features/feature-set.js';
 import type { SignalEvent } from '../market/events.js';
-import type { BarStore } from '../store/bar-store.js';
+import type { SignalRequest } from '../shared-memory/evaluation.js';
+import type { FeatureStoreWriter, WindowObstacle } from '../shared-memory/feature-store-writer.js';
 
 /** A signal that was let in: checked, its bars merged, its user features copied and its as-of bar fixed. */
-export interface AdmittedSignal {
-  readonly signalId: string;
-  /** The caller's event as it was, with its id. */
-  readonly event: SignalEvent;
-  readonly userValues: Float64Array;
-  readonly asOf: number;
+export class AdmittedSignal implements SignalRequest {
+  constructor(
+    readonly signalId: string,
+    /** The caller's event as it was, with its id. */
+    readonly event: SignalEvent,
+    readonly userValues: Float64Array,
+    /** Its index in the feature store; −1 for one without bars. */
+    readonly instrument: number,
+    readonly asOf: number,
+    readonly asOfNs: bigint,
+    /** Why there is nothing to evaluate; null where there is. */
+    readonly obstacle: WindowObstacle | null,
+  ) {}
+
+  get side(): -1 | 0 | 1 {
+    return this.event.signal;
+  }
+
+  /** Whether there is anything to compute: not for a flat signal, nor without a window. */
+  get isOpen(): boolean {
+    return this.event.signal !== 0 && this.obstacle === null;
+  }
 }
 
 const NO_VALUES = new Float64Array(0);
@@ -21,27 +38,34 @@ export class Admission {
   private idCount = 0;
 
   constructor(
-    private readonly store: BarStore,
+    private readonly store: FeatureStoreWriter,
     private readonly featureSet: FeatureSet,
+    private readonly barAgeMaxNs: bigint | null,
   ) {}
 
-  /** Throws INVALID_SIGNAL or MISSING_FEATURE with the field, or what {@link BarStore.merge} throws. */
+  /** Throws INVALID_SIGNAL or MISSING_FEATURE with the field, or what {@link FeatureStoreWriter.merge} throws. */
   admit(event: SignalEvent): AdmittedSignal {
+    const { store } = this;
     checkEvent(event);
     const userCount = this.featureSet.user.length;
     const userValues = userCount === 0 ? NO_VALUES : new Float64Array(userCount);
     if (event.signal !== 0) this.featureSet.readUserFeatures(event.features, userValues);
-    if (event.bars !== undefined) this.store.merge(event.instrumentId, event.bars);
+    if (event.bars !== undefined) store.merge(event.instrumentId, event.bars);
     const signalId = event.signalId ?? `${this.idPrefix}-${++this.idCount}`;
-    return {
+    const instrument = store.indexOf(event.instrumentId);
+    const asOf = store.asOf(instrument, event.timestamp);
+    const asOfNs = store.tsEventNs(instrument, asOf);
+    return new AdmittedSignal(
       signalId,
-      event: new AdmittedEvent(event, signalId),
+      new AdmittedEvent(event, signalId),
       userValues,
-      asOf: this.store.asOf(event.instrumentId, event.timestamp),
-    };
+      instrument,
+      asOf,
+      asOfNs,
+      store.obstacle(instrument, asOf, event.timestamp - asOfNs, this.barAgeMaxNs),
+    );
   }
 }
-
 /** A copy that the caller can no longer change. Built field by field: spreading and freezing cost more than the whole inference. */
 class AdmittedEvent implements SignalEvent {
   readonly instrumentId: string;

@@ -1,29 +1,33 @@
 import type { ErrorCode } from '../errors.js';
-import type { DegradedReason } from '../market/events.js';
-import type { Enrichment } from './enricher.js';
+import type { DegradedReason, EnrichedSignalEvent } from '../market/events.js';
+
+const NS_PER_MS = 1_000_000;
 
 /** What became of the signals so far. */
 export interface AnswerTotals {
   readonly answered: number;
   readonly degraded: Readonly<Partial<Record<DegradedReason, number>>>;
   readonly refused: Readonly<Partial<Record<ErrorCode, number>>>;
-  /** Answers whose evaluation took longer than `latencyBudgetMs`. */
+  /** Answers that came later than `latencyBudgetMs` after their signal. */
   readonly latencyBudgetExceeded: number;
 }
 
 /** Counts every answer and every refusal, so that neither is ever silent. */
 export class AnswerCounts {
+  private readonly latencyBudgetNs: number;
   private answered = 0;
   private latencyBudgetExceeded = 0;
   private readonly degraded: Partial<Record<DegradedReason, number>> = {};
   private readonly refused: Partial<Record<ErrorCode, number>> = {};
 
-  constructor(private readonly latencyBudgetMs: number) {}
+  constructor(latencyBudgetMs: number) {
+    this.latencyBudgetNs = latencyBudgetMs * NS_PER_MS;
+  }
 
-  countAnswer({ answer, inference }: Enrichment): void {
+  countAnswer({ degraded, latencyNs }: EnrichedSignalEvent): void {
     this.answered++;
-    if (answer.degraded !== undefined) this.degraded[answer.degraded] = (this.degraded[answer.degraded] ?? 0) + 1;
-    if (inference?.exceedsLatencyBudget(this.latencyBudgetMs)) this.latencyBudgetExceeded++;
+    if (degraded !== undefined) this.degraded[degraded] = (this.degraded[degraded] ?? 0) + 1;
+    if (latencyNs > this.latencyBudgetNs) this.latencyBudgetExceeded++;
   }
 
   countRefusal(code: ErrorCode): void {

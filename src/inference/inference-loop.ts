@@ -2,7 +2,7 @@ import type { Clock } from '../clock.js';
 import { FEATURE_COUNT, FEATURE_NAMES, writeFeatureRow } from '../features/feature-row.js';
 import type { FeatureSet } from '../features/feature-set.js';
 import type { RowScorer } from '../model/bundle.js';
-import type { StoredColumns } from '../store/bar-store.js';
+import type { StoredColumns } from '../shared-memory/feature-store-layout.js';
 import { InferenceResult } from './inference-result.js';
 
 const NORMALIZED_ATR = FEATURE_NAMES.indexOf('normalized_atr');
@@ -13,14 +13,15 @@ const NORMALIZED_ATR = FEATURE_NAMES.indexOf('normalized_atr');
  */
 export class InferenceLoop {
   private readonly row = new Float64Array(FEATURE_COUNT);
-  private readonly encoded: Float32Array;
+  /** The row that was evaluated last, as the model saw it. */
+  readonly encodedRow: Float32Array;
 
   constructor(
     private readonly featureSet: FeatureSet,
     private readonly defaultConfidence: number,
     private readonly clock: Clock,
   ) {
-    this.encoded = new Float32Array(featureSet.columnCount);
+    this.encodedRow = new Float32Array(featureSet.columnCount);
   }
 
   /** `asOf` must be a bar of a window that was read as complete. `regimeWeight` NaN while there is no regime model. */
@@ -35,9 +36,9 @@ export class InferenceLoop {
     const start = this.clock.monotonicNs();
     const toxicity = columns.vpin[columns.base + (asOf & columns.mask)]!;
     writeFeatureRow(columns, asOf, side, toxicity, regimeWeight, this.row, 0);
-    this.featureSet.encodeRow(this.row, userValues, this.encoded, 0);
+    this.featureSet.encodeRow(this.row, userValues, this.encodedRow, 0);
     const extracted = this.clock.monotonicNs();
-    const confidence = scorer === null ? this.defaultConfidence : scorer.confidence(this.encoded, 0);
+    const confidence = scorer === null ? this.defaultConfidence : scorer.confidence(this.encodedRow, 0);
     const end = this.clock.monotonicNs();
     return new InferenceResult(
       confidence,

@@ -4,12 +4,15 @@ import { RegimeFilter } from '../regime/regime-filter.js';
 /** What a bundle knows of one instrument; null for what it does not. */
 export interface InstrumentContext {
   readonly regime: RegimeFilter | null;
-  readonly toxicityQuantiles: readonly number[] | null;
+  readonly toxicityQuantiles: Float64Array | null;
 }
 
 /** A published bundle, ready to score, with the generation that numbers its publication. */
 export class ServedModel {
   readonly scorer: BundleScorer;
+  /** The model id's digits as two words, as an answer carries them. */
+  readonly modelIdHigh: number;
+  readonly modelIdLow: number;
   private readonly contexts = new Map<string, InstrumentContext>();
 
   constructor(
@@ -17,6 +20,8 @@ export class ServedModel {
     readonly bundle: ModelBundle,
   ) {
     this.scorer = new BundleScorer(bundle);
+    this.modelIdHigh = Number.parseInt(bundle.modelId.slice(0, 8), 16) | 0;
+    this.modelIdLow = Number.parseInt(bundle.modelId.slice(8), 16) | 0;
   }
 
   /** The same object at every call, since a regime filter remembers the densities of recent bars. */
@@ -33,22 +38,11 @@ export class ServedModel {
   }
 }
 
-/** Turns over the golden rows after which the engine has compiled a scorer for speed. */
-const WARM_UP_TURNS = 40;
+/** {@link ServedModel.modelIdHigh} and {@link ServedModel.modelIdLow} as the id they came from. */
+export function modelIdOf(high: number, low: number): string {
+  return hexOf(high) + hexOf(low);
+}
 
-/** The model in service. Publishing replaces it as a whole, so an answer that took one keeps it to its end. */
-export class ModelSlot {
-  private served: ServedModel | null = null;
-
-  get current(): ServedModel | null {
-    return this.served;
-  }
-
-  /** Takes some milliseconds: the scorer's code is compiled for this bundle and warmed up before any signal meets it. */
-  publish(bundle: ModelBundle): ServedModel {
-    const served = new ServedModel((this.served?.generation ?? 0) + 1, bundle);
-    for (let turn = 0; turn < WARM_UP_TURNS; turn++) served.scorer.confidences(bundle.goldenRows);
-    this.served = served;
-    return served;
-  }
+function hexOf(word: number): string {
+  return (word >>> 0).toString(16).padStart(8, '0');
 }

@@ -22,11 +22,15 @@ export interface SizingFactors {
   readonly model: { readonly edge: EdgeModel; readonly evidence: 'none' | 'provisional' | 'forced' } | null;
 }
 
+/** Why a size is 0. In this order they cross threads as numbers. */
+export const SIZE_REASONS = ['no-model', 'no-volatility', 'no-edge', 'below-break-even', 'below-minimum-size'] as const;
+export type SizeReason = (typeof SIZE_REASONS)[number];
+
 export interface PositionSize {
   /** Signed fraction of the maximum position. */
   readonly size: number;
   /** Why it is 0, where it is. */
-  readonly reason: string | undefined;
+  readonly reason: SizeReason | undefined;
 }
 
 /** Evidence that is only provisional is worth half. */

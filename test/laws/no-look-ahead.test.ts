@@ -32,7 +32,10 @@ function checkKnown(answers: readonly EnrichedSignalEvent[]): void {
 }
 
 async function started(bars: BarSeries): Promise<ML4TOrchestrator> {
-  const orchestrator = new ML4TOrchestrator({ vpin: FAST_VPIN, sizing: { kappa: 0.0005 } }, { logger: silentLogger });
+  const orchestrator = new ML4TOrchestrator(
+    { dispatch: 'inline', vpin: FAST_VPIN, sizing: { kappa: 0.0005 } },
+    { logger: silentLogger },
+  );
   await orchestrator.start();
   await orchestrator.hotSwapModel(await fastTrainedBundle());
   for (let i = 0; i < bars.length; i++) orchestrator.addBar(X, bars.at(i));

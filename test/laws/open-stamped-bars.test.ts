@@ -21,7 +21,7 @@ function writeOpenStamped(path: string, bars: BarSeries): void {
 }
 
 async function replay(bars: BarSeries, signalsAtNs: readonly bigint[]): Promise<EnrichedSignalEvent[]> {
-  const orchestrator = new ML4TOrchestrator({ vpin: FAST_VPIN }, { logger: silentLogger });
+  const orchestrator = new ML4TOrchestrator({ dispatch: 'inline', vpin: FAST_VPIN }, { logger: silentLogger });
   await orchestrator.start();
   await orchestrator.hotSwapModel(await fastTrainedBundle());
   // The whole day is in the store before the first signal: only the time stamps can keep the future out.

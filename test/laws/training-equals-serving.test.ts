@@ -9,7 +9,8 @@ import { BundleScorer } from '../../src/model/bundle.js';
 import { primarySides } from '../../src/primary/primary-signal.js';
 import { RegimeFilter } from '../../src/regime/regime-filter.js';
 import type { RegimeModel } from '../../src/regime/regime-model.js';
-import { BarStore } from '../../src/store/bar-store.js';
+import { FeatureStoreReader } from '../../src/shared-memory/feature-store-reader.js';
+import { FeatureStoreWriter } from '../../src/shared-memory/feature-store-writer.js';
 import { fitRegime, windowOf, withRegime } from '../../src/training/regime-column.js';
 import { featureSetOf, trainingPlanOf } from '../../src/training/training-plan.js';
 import { buildTrainingSet } from '../../src/training/training-set.js';
@@ -45,7 +46,8 @@ function compareRows(markets: readonly BarSeries[]): Compared {
   // As a bundle's reader gets it.
   const served = JSON.parse(JSON.stringify(model)) as RegimeModel;
 
-  const store = new BarStore({ instrumentsMax: 2, barsPerInstrument: 256, vpin: config.vpin });
+  const store = new FeatureStoreWriter({ instrumentsMax: 2, barsPerInstrument: 256, vpin: config.vpin });
+  const reader = new FeatureStoreReader(store.shared);
   const loop = new InferenceLoop(features, 0.5, systemClock);
   let compared = 0;
   let known = 0;
@@ -58,7 +60,8 @@ function compareRows(markets: readonly BarSeries[]): Compared {
       store.append(instrumentId, bars.at(i));
       if (set.bar[own[next] ?? -1] !== i) continue;
       const row = own[next++]!;
-      const read = store.read(instrumentId, store.asOf(instrumentId, bars.tsEventNs[i]!));
+      const instrument = store.indexOf(instrumentId);
+      const read = reader.window(instrument, store.asOf(instrument, bars.tsEventNs[i]!));
       assert.is(read.kind, 'window');
       if (read.kind !== 'window') continue;
       const trained = set.rows.subarray(row * set.columnCount, (row + 1) * set.columnCount);
@@ -112,7 +115,10 @@ test('a live answer is what the bundle scores for the training row of its signal
   const expected = new BundleScorer(bundle).confidences(set.rows);
   assert.ok(new Set(expected).size > 100);
 
-  const live = new ML4TOrchestrator({ vpin: FAST_VPIN, store: { barsPerInstrument: 256 } }, { logger: silentLogger });
+  const live = new ML4TOrchestrator(
+    { dispatch: 'inline', vpin: FAST_VPIN, store: { barsPerInstrument: 256 } },
+    { logger: silentLogger },
+  );
   await live.start();
   await live.hotSwapModel(bundle);
   let row = 0;

@@ -49,8 +49,15 @@ export async function bundleFor(input: OrchestratorConfigInput): Promise<ModelBu
     training: { rounds: 20, eta: 0.2, minChildWeight: 100, ...input.training },
   });
   const plan = trainingPlanOf(config);
+  // The user's features never change in training, so no tree asks for them.
+  const userColumns = Object.fromEntries(config.userFeatures.map((name) => [name, new Float64Array(2000)]));
   const series = [
-    { instrumentId: FIXTURE_INSTRUMENT, bars: fixtureBars(2000, 77), primarySignal: 'momentum' as const },
+    {
+      instrumentId: FIXTURE_INSTRUMENT,
+      bars: fixtureBars(2000, 77),
+      primarySignal: 'momentum' as const,
+      features: userColumns,
+    },
   ];
   const hooks = { clock: systemClock, onProgress: () => undefined, isCancelled: () => false };
   // One short fold, for the metrics and the quantiles alone.

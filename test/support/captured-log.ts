@@ -5,6 +5,7 @@ export interface LogLine {
   readonly level: number;
   readonly msg: string;
   readonly code?: string;
+  readonly reason?: string;
 }
 
 /** A real logger whose lines end up in an array. */

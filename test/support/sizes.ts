@@ -9,3 +9,33 @@ export const SCORER_ROWS = full ? 10_000 : 1500;
 export const BIT_FLIPS = full ? 20_000 : 1000;
 /** Simulated markets of 120,000 bars over which what can be predicted is measured. */
 export const SIMULATED_MARKETS = full ? 8 : 2;
+/** Windows a racing reader must take as whole, none of which may be torn. */
+export const RACE_WINDOWS = full ? 1_000_000 : 100_000;
+/** Requests passed from one thread to another in order. */
+export const RING_REQUESTS = full ? 2_000_000 : 200_000;
+/** Times a worker is caught between its last look and its sleep, for each reason to wake. */
+export const SLEEP_ROUNDS = full ? 20_000 : 500;
+/** Times main arms the bell and waits for it. */
+export const BELL_ROUNDS = full ? 200_000 : 10_000;
+/** Models published while two threads read. */
+export const RACE_PUBLISHES = full ? 1_000_000 : 30_000;
+/** Random sets of signals that every way of dispatch must answer with the same bits. */
+export const ORACLE_RUNS = full ? 300 : 30;
+/** Bars that arrive while the signals of one drill are on their way. */
+export const ARRIVING_BARS = full ? 5000 : 600;
+/** Random interleavings of bursts, singles, flats and batches per way of dispatch. */
+export const INTERLEAVINGS = full ? 300 : 25;
+/** Signals of a batch that runs beside live signals. */
+export const BATCH_SIGNALS = full ? 50_000 : 8000;
+/** Signals that are answered while models swap. */
+export const SWAP_SIGNALS = full ? 1_000_000 : 100_000;
+/** Swaps under those signals. */
+export const SWAPS = full ? 10_000 : 1000;
+/** Runs of which the median worst lateness of a timer counts. */
+export const LATENESS_RUNS = full ? 15 : 5;
+/** Signals under which inference threads break, in each of four pools. */
+export const FAULT_SIGNALS = full ? 50_000 : 4000;
+/** Signals refused while there is no room, after which memory must not have grown. */
+export const REFUSALS = full ? 500_000 : 50_000;
+/** Rounds in which deadlines, held workers and answers mix. */
+export const MIXED_ROUNDS = full ? 5000 : 300;

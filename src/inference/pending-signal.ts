@@ -1,0 +1,34 @@
+import type { OrchestratorError } from '../errors.js';
+import type { EnrichedSignalEvent } from '../market/events.js';
+import type { AdmittedSignal } from './admission.js';
+import type { Lane } from './lane.js';
+
+/** An admitted signal that waits for its one answer. */
+export class PendingSignal {
+  /** Set with the answer, whichever way it came: everything later is too late. */
+  isSettled = false;
+  /** Where it waits, once it was routed. */
+  lane: Lane | null = null;
+  /** Its place in that lane, for lanes that number theirs. */
+  sequence = 0;
+
+  constructor(
+    readonly signal: AdmittedSignal,
+    /** Monotonic time of its arrival; of a batch's signal, of its turn. */
+    public startNs: number,
+    /** Monotonic time by which it is answered; Infinity for a signal of a batch. */
+    readonly deadlineNs: number,
+    private readonly onAnswer: (answer: EnrichedSignalEvent) => void,
+    private readonly onReject: (error: OrchestratorError) => void,
+  ) {}
+
+  settle(answer: EnrichedSignalEvent): void {
+    this.isSettled = true;
+    this.onAnswer(answer);
+  }
+
+  reject(error: OrchestratorError): void {
+    this.isSettled = true;
+    this.onReject(error);
+  }
+}

@@ -1,0 +1,230 @@
+import type { Clock } from '../clock.js';
+import type { OrchestratorConfig } from '../config.js';
+import type { OrchestratorError } from '../errors.js';
+import type { DegradedReason, EnrichedSignalEvent } from '../market/events.js';
+import { UNKNOWN_INSTRUMENT } from '../shared-memory/feature-store-writer.js';
+import type { AdmittedSignal } from './admission.js';
+import { CompletionPoller } from './completion-poller.js';
+import { Deadlines } from './deadlines.js';
+import type { DispatchCosts } from './dispatch-costs.js';
+import type { InlineLane } from './inline-lane.js';
+import type { Lane } from './lane.js';
+import { PendingSignal } from './pending-signal.js';
+import type { RingLane } from './ring-lane.js';
+
+const NS_PER_MS = 1_000_000;
+/** Signals of batches in the lanes at once: enough to keep them busy, few enough that a live signal does not wait long behind them. */
+const BATCH_IN_FLIGHT_MAX = 256;
+/** Pause before a batch looks for room again while other signals hold all there is. */
+const FULL_RETRY_MS = 1;
+/** An instrument leaves its usual worker when that one has this many signals more to do than the least busy. */
+const BACKLOG_TOLERATED = 64;
+
+export interface RouterOptions {
+  readonly config: Pick<OrchestratorConfig, 'dispatch' | 'inferenceTimeoutMs'>;
+  readonly instrumentsMax: number;
+  /** Signals in the lanes beyond which batches wait and {@link Router.isFull}. */
+  readonly outstandingMax: number;
+  readonly inlineLane: InlineLane;
+  readonly ringLanes: readonly RingLane[];
+  readonly costs: DispatchCosts;
+  readonly clock: Clock;
+  /** Makes the answer to a signal that is not evaluated; undefined for a flat one. */
+  readonly answerWithout: (pending: PendingSignal, degraded: DegradedReason | undefined) => EnrichedSignalEvent;
+}
+
+/**
+ * Brings every admitted signal to a lane. The signals of one turn are collected and sent together. While an instrument has unanswered signals, its next
+ * ones follow them into the same lane, so the answers of one instrument leave in the order of admission.
+ */
+export class Router {
+  private turn: PendingSignal[] = [];
+  private readonly backlog: PendingSignal[] = [];
+  private backlogFirst = 0;
+  private batchInFlight = 0;
+  private batchFeedScheduled = false;
+  private readonly unanswered: Int32Array;
+  private readonly laneOf: (Lane | undefined)[] = [];
+  private readonly deadlines: Deadlines;
+  private readonly poller: CompletionPoller;
+  private unsettledCount = 0;
+  private onDrained: (() => void) | null = null;
+
+  constructor(private readonly options: RouterOptions) {
+    const { clock } = options;
+    this.unanswered = new Int32Array(options.instrumentsMax);
+    this.deadlines = new Deadlines(
+      () => clock.monotonicNs(),
+      (pending) => this.expire(pending),
+    );
+    this.poller = new CompletionPoller(options.ringLanes, () => this.deadlines.expire());
+  }
+
+  /** Whether admission must refuse: as many signals are on their way as may be. */
+  get isFull(): boolean {
+    return this.heldCount >= this.options.outstandingMax;
+  }
+
+  /** Signals on their way, those included that were answered already and still take up a slot. */
+  get heldCount(): number {
+    let count = this.turn.length + this.options.inlineLane.heldCount;
+    for (const lane of this.options.ringLanes) count += lane.heldCount;
+    return count;
+  }
+
+  /** Resolves with the answer, at the latest at the deadline. */
+  submit(signal: AdmittedSignal, startNs: number): Promise<EnrichedSignalEvent> {
+    return new Promise((resolve, reject) => {
+      const deadlineNs = startNs + this.options.config.inferenceTimeoutMs * NS_PER_MS;
+      const pending = new PendingSignal(signal, startNs, deadlineNs, resolve, reject);
+      this.unsettledCount++;
+      this.deadlines.add(pending);
+      this.enqueue(pending);
+    });
+  }
+
+  /** Answers in the order of the signals, without a deadline: they wait their turn outside the lanes, behind the batches before them. */
+  submitBatch(signals: readonly AdmittedSignal[]): Promise<EnrichedSignalEvent[]> {
+    return new Promise((resolve, reject) => {
+      const answers = new Array<EnrichedSignalEvent>(signals.length);
+      let missing = signals.length;
+      if (missing === 0) resolve(answers);
+      for (const [index, signal] of signals.entries()) {
+        const onAnswer = (answer: EnrichedSignalEvent): void => {
+          answers[index] = answer;
+          if (--missing === 0) resolve(answers);
+        };
+        this.backlog.push(new PendingSignal(signal, 0, Number.POSITIVE_INFINITY, onAnswer, reject));
+      }
+      this.unsettledCount += signals.length;
+      this.feedBatches();
+    });
+  }
+
+  /** A worker rang, died or came back: look for answers. */
+  poll(): void {
+    this.poller.resume();
+  }
+
+  /** Answers a signal from its lane. */
+  readonly settle = (pending: PendingSignal, answer: EnrichedSignalEvent): void => {
+    this.release(pending);
+    pending.settle(answer);
+  };
+
+  /** Resolves when every signal has its answer. */
+  drained(): Promise<void> {
+    if (this.unsettledCount === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.onDrained = resolve;
+    });
+  }
+
+  /** Rejects what has no answer yet. */
+  rejectAll(error: OrchestratorError): void {
+    const { inlineLane, ringLanes } = this.options;
+    const waiting = [this.turn, this.backlog.slice(this.backlogFirst), inlineLane, ...ringLanes].flatMap((held) => [
+      ...held,
+    ]);
+    this.backlogFirst = this.backlog.length;
+    for (const pending of waiting) {
+      if (pending.isSettled) continue;
+      this.release(pending);
+      pending.reject(error);
+    }
+    this.deadlines.clear();
+  }
+
+  private enqueue(pending: PendingSignal): void {
+    if (this.turn.push(pending) === 1) queueMicrotask(this.flush);
+  }
+
+  private readonly flush = (): void => {
+    const { config, costs, clock, inlineLane, ringLanes } = this.options;
+    const { turn } = this;
+    const nowNs = clock.monotonicNs();
+    if (!inlineLane.hasTimeLeft(nowNs)) {
+      setImmediate(this.flush);
+      return;
+    }
+    this.turn = [];
+    const inline =
+      config.dispatch === 'inline' || (config.dispatch === 'auto' && costs.favoursInline(turn.length, nowNs));
+    for (const pending of turn) if (!pending.isSettled) this.route(pending, inline);
+    let submitted = false;
+    for (const lane of ringLanes) submitted = lane.commit(nowNs) || submitted;
+    if (submitted) this.poller.resume();
+    inlineLane.commit(nowNs);
+  };
+
+  private route(pending: PendingSignal, inline: boolean): void {
+    const { signal } = pending;
+    const { instrument } = signal;
+    const isKnown = instrument !== UNKNOWN_INSTRUMENT;
+    if (!isKnown || (!signal.isOpen && this.unanswered[instrument] === 0)) {
+      const obstacle = signal.side === 0 ? undefined : (signal.obstacle ?? undefined);
+      this.settle(pending, this.options.answerWithout(pending, obstacle));
+      return;
+    }
+    const lane = this.unanswered[instrument]! > 0 ? this.laneOf[instrument]! : this.chooseLane(instrument, inline);
+    this.laneOf[instrument] = lane;
+    this.unanswered[instrument] = this.unanswered[instrument]! + 1;
+    pending.lane = lane;
+    lane.add(pending);
+  }
+
+  /** The instrument's usual worker, which remembers its regime densities, unless another has much less to do. */
+  private chooseLane(instrument: number, inline: boolean): Lane {
+    const { config, inlineLane, ringLanes } = this.options;
+    if (inline || ringLanes.length === 0) return inlineLane;
+    const usual = ringLanes[instrument % ringLanes.length]!;
+    let best: RingLane | null = null;
+    for (const lane of ringLanes) {
+      if (lane.isServed && (best === null || lane.heldCount < best.heldCount)) best = lane;
+    }
+    if (best === null) return config.dispatch === 'pool' ? usual : inlineLane;
+    return usual.isServed && usual.heldCount <= best.heldCount + BACKLOG_TOLERATED ? usual : best;
+  }
+
+  private expire(pending: PendingSignal): void {
+    pending.lane?.pass(pending);
+    this.settle(pending, this.options.answerWithout(pending, 'deadline'));
+  }
+
+  private release(pending: PendingSignal): void {
+    if (pending.lane !== null) {
+      const { instrument } = pending.signal;
+      this.unanswered[instrument] = this.unanswered[instrument]! - 1;
+    }
+    if (pending.deadlineNs === Number.POSITIVE_INFINITY) this.batchInFlight--;
+    this.scheduleBatchFeed();
+    if (--this.unsettledCount === 0) this.onDrained?.();
+  }
+
+  private scheduleBatchFeed(): void {
+    if (this.batchFeedScheduled || this.backlogFirst === this.backlog.length) return;
+    this.batchFeedScheduled = true;
+    setImmediate(() => {
+      this.batchFeedScheduled = false;
+      this.feedBatches();
+    });
+  }
+
+  private feedBatches(): void {
+    const { backlog } = this;
+    const startNs = this.options.clock.monotonicNs();
+    while (this.batchInFlight < BATCH_IN_FLIGHT_MAX && this.backlogFirst < backlog.length && !this.isFull) {
+      const pending = backlog[this.backlogFirst++]!;
+      pending.startNs = startNs;
+      this.batchInFlight++;
+      this.enqueue(pending);
+    }
+    if (this.backlogFirst === backlog.length) {
+      backlog.length = 0;
+      this.backlogFirst = 0;
+    } else if (this.batchInFlight === 0) {
+      // Slots of signals that were answered at their deadline come back without anyone being told.
+      setTimeout(() => this.scheduleBatchFeed(), FULL_RETRY_MS);
+    }
+  }
+}

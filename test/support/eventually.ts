@@ -1,0 +1,13 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** Far longer than anything waited for takes, on any machine. */
+const LIMIT_MS = 60_000;
+
+/** Resolves once the condition holds; fails, naming what was waited for, when it never does. */
+export async function eventually(condition: () => boolean, what: string): Promise<void> {
+  const end = Date.now() + LIMIT_MS;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
+    await pause(1);
+  }
+}

@@ -1,0 +1,14 @@
+import { ML4TOrchestrator } from '../../src/orchestrator.js';
+import { silentLogger } from './captured-log.js';
+import { COMMON_CONFIG, signalAt, storeBars } from './reference-answers.js';
+
+/** A program that starts two workers, has signals answered, stops, and prints what still keeps it alive. It must then end by itself. */
+const orchestrator = new ML4TOrchestrator({ ...COMMON_CONFIG, dispatch: 'pool', workers: 2 }, { logger: silentLogger });
+await orchestrator.start();
+storeBars(orchestrator);
+const answers = await Promise.all(
+  Array.from({ length: 100 }, (_, k) => orchestrator.processSignal(signalAt(k % 8, 150 + k))),
+);
+await orchestrator.stop();
+const inUse = process.getActiveResourcesInfo().filter((name) => /MessagePort|Worker|Timeout|Immediate/.test(name));
+console.log(JSON.stringify({ answers: answers.length, inUse }));
