@@ -1,5 +1,7 @@
 // How long after it was due does a signal have its answer, alone, under load, in bursts, while models swap and while one trains?
 import { setTimeout as pause } from 'node:timers/promises';
+import { ServedModel } from '../src/inference/served-model.js';
+import { GOLDEN_ROW_COUNT } from '../src/model/bundle.js';
 import { encodeBundle } from '../src/model/bundle-codec.js';
 import { primarySides } from '../src/primary/primary-signal.js';
 import { simulateMarket } from '../src/simulation/simulated-market.js';
@@ -41,6 +43,7 @@ for (const dispatch of ['auto', 'inline', 'pool'] as const) {
   checkAnswer(alone.checksum === floor.checksum, 'every path computes the same');
   const floorP50 = floor.latency.getValueAtPercentile(50);
   const figures: Record<string, Figure> = {
+    'bare scorer, of that': told(bareScorerUs(), 'us'),
     ...quantileFigures('synchronous call', floor.latency),
     ...quantileFigures('1 in flight', alone.latency),
     '1 in flight over synchronous, p50': lower(alone.latency.getValueAtPercentile(50) / floorP50, 'x'),
@@ -60,6 +63,15 @@ for (const dispatch of ['auto', 'inline', 'pool'] as const) {
   await duringSwaps(dispatch);
 }
 await peers();
+
+/** Scoring one row, without bars, features, size or answer. */
+function bareScorerUs(): number {
+  const { scorer, bundle } = new ServedModel(1, model);
+  for (let warm = 0; warm < 100; warm++) scorer.confidences(bundle.goldenRows);
+  const start = nowNs();
+  for (let pass = 0; pass < 100; pass++) scorer.confidences(bundle.goldenRows);
+  return (nowNs() - start) / 1000 / (100 * GOLDEN_ROW_COUNT);
+}
 
 /** 10,000/s against synchronous calls, both one after the other and at the same instants: at this rate the caches have forgotten the last signal. */
 async function overFloor(rig: Rig, floorP50: number): Promise<Record<string, Figure>> {

@@ -3,6 +3,7 @@ import { systemClock } from '../src/clock.js';
 import { OrchestratorConfig } from '../src/config.js';
 import { PRIMARY_SIGNALS, primarySides } from '../src/primary/primary-signal.js';
 import { simulateMarket } from '../src/simulation/simulated-market.js';
+import { STEP_ROUNDS } from '../src/training/fit.js';
 import { trainModel } from '../src/training/train-model.js';
 import { trainingPlanOf } from '../src/training/training-plan.js';
 import { checkAnswer, higher, lower, nowNs, report, SMOKE, told } from './measure.js';
@@ -19,6 +20,7 @@ for (const earlyStoppingRounds of [null, 10]) {
   const config = OrchestratorConfig.parse({
     training: { trainBars: TRAIN_BARS, testBars: TEST_BARS, rounds: ROUNDS, earlyStoppingRounds, maxDepth: 3 },
   });
+  let steps = 0;
   const start = nowNs();
   const { report: trained } = await trainModel(
     {
@@ -28,7 +30,13 @@ for (const earlyStoppingRounds of [null, 10]) {
       attempt: 1,
       incumbent: null,
     },
-    { clock: systemClock, onProgress: () => undefined, isCancelled: () => false },
+    {
+      clock: systemClock,
+      onProgress: ({ step }) => {
+        if (step !== 'set') steps++;
+      },
+      isCancelled: () => false,
+    },
   );
   const totalMs = (nowNs() - start) / 1e6;
   checkAnswer(trained.nFolds >= FOLDS, `at least ${FOLDS} folds`);
@@ -46,6 +54,7 @@ for (const earlyStoppingRounds of [null, 10]) {
     'final fit': told(final / 1000, 's'),
     bundle: told(bundle / 1000, 's'),
     'bare fits': told(fits / 1000, 's'),
+    'boosting rounds per second of the bare fits': higher((steps * STEP_ROUNDS) / (fits / 1000), '/s'),
     'total over bare fits': lower(totalMs / fits, 'x'),
     'bars per second': higher(BARS / (totalMs / 1000), '/s'),
     'peak RSS': lower(process.resourceUsage().maxRSS / 1024, 'MiB'),

@@ -5,8 +5,10 @@ export { HISTORY_BARS_MIN } from './features/feature-columns.js';
 export { extractFeatures, FEATURE_NAMES, featureMatrix } from './features/feature-row.js';
 export { FeatureSet } from './features/feature-set.js';
 export type { AnswerTotals } from './inference/answer-counts.js';
+export type { DispatchMetrics } from './inference/data-plane.js';
 export { InferenceLoop } from './inference/inference-loop.js';
 export { InferenceResult } from './inference/inference-result.js';
+export type { WorkerMetrics } from './inference/inference-worker.js';
 export {
   OUTCOMES,
   type TripleBarrierLabels,

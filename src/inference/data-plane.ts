@@ -74,8 +74,6 @@ export class DataPlane {
   private readonly rehearsal: Rehearsal;
   private pool: InferencePool | null = null;
   private isStopped = false;
-  /** Of the newest published bundle; 0 before any. */
-  generation = 0;
 
   constructor(private readonly parts: DataPlaneParts) {
     const { config, store, featureSet, clock } = parts;
@@ -141,11 +139,15 @@ export class DataPlane {
     while (this.models.step()) await nextTurn();
     await prepared;
     this.publisher.switchToStaged();
-    this.generation = generation;
   }
 
   get model(): ModelBundle | null {
     return this.models.current()?.bundle ?? null;
+  }
+
+  /** Of the published bundle; 0 before any. */
+  get generation(): number {
+    return this.models.current()?.generation ?? 0;
   }
 
   get isFull(): boolean {
@@ -191,7 +193,7 @@ export class DataPlane {
     const { costs } = this;
     return {
       inline: this.inlineLane.evaluatedCount,
-      pool: this.ringLanes.reduce((sum, lane) => sum + lane.takenCount, 0),
+      pool: this.ringLanes.reduce((sum, lane) => sum + lane.evaluatedCount, 0),
       held: this.router.heldCount,
       late: this.ringLanes.reduce((sum, lane) => sum + lane.lateCount, 0),
       evaluationNs: costs.evaluationNs,

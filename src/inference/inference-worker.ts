@@ -22,8 +22,8 @@ const NO_PULSE: Pulse = { value: null, sinceNs: 0 };
 
 export interface WorkerMetrics {
   readonly state: 'starting' | 'serving' | 'stopped';
-  /** Answers taken from it. */
-  readonly answered: number;
+  /** Signals it has evaluated. */
+  readonly evaluated: number;
   readonly held: number;
   /** Threads that were replaced. */
   readonly restarts: number;
@@ -105,7 +105,7 @@ export class InferenceWorker {
   get metrics(): WorkerMetrics {
     const { state, restarts, poisoned } = this;
     const { lane } = this.parts;
-    return { state, answered: lane.takenCount, held: lane.heldCount, restarts, poisoned };
+    return { state, evaluated: lane.evaluatedCount, held: lane.heldCount, restarts, poisoned };
   }
 
   private async superviseThreads(): Promise<void> {

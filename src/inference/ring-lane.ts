@@ -15,7 +15,8 @@ export class RingLane implements Lane {
   readonly producer: SignalRingProducer;
   /** Whether a worker is there to serve it. */
   isServed = false;
-  takenCount = 0;
+  /** Signals the worker has evaluated. */
+  evaluatedCount = 0;
   /** Answers of the worker that came after their signal had been answered otherwise. */
   lateCount = 0;
   private readonly pending: (PendingSignal | null)[];
@@ -82,10 +83,11 @@ export class RingLane implements Lane {
       this.pending[sequence & this.mask] = null;
       if (this.wokenBy?.sequence === sequence) this.measureWakeUp(this.wokenBy.atNs);
       if (pending === null) continue;
+      const isEvaluated = evaluation.status !== NOT_EVALUATED;
+      if (isEvaluated) this.evaluatedCount++;
       if (!pending.isSettled) this.onTaken(pending, evaluation);
-      else if (evaluation.status !== NOT_EVALUATED) this.lateCount++;
+      else if (isEvaluated) this.lateCount++;
     }
-    this.takenCount += count;
     return count;
   }
 

@@ -4,19 +4,16 @@ import type { OrchestratorError } from '../errors.js';
 import type { DegradedReason, EnrichedSignalEvent } from '../market/events.js';
 import { UNKNOWN_INSTRUMENT } from '../shared-memory/feature-store-writer.js';
 import type { AdmittedSignal } from './admission.js';
+import { BatchBacklog } from './batch-backlog.js';
 import { CompletionPoller } from './completion-poller.js';
 import { Deadlines } from './deadlines.js';
 import type { DispatchCosts } from './dispatch-costs.js';
 import type { InlineLane } from './inline-lane.js';
 import type { Lane } from './lane.js';
-import { PendingSignal } from './pending-signal.js';
+import { NO_DEADLINE, PendingSignal } from './pending-signal.js';
 import type { RingLane } from './ring-lane.js';
 
 const NS_PER_MS = 1_000_000;
-/** Signals of batches in the lanes at once: enough to keep them busy, few enough that a live signal does not wait long behind them. */
-const BATCH_IN_FLIGHT_MAX = 256;
-/** Pause before a batch looks for room again while other signals hold all there is. */
-const FULL_RETRY_MS = 1;
 /** An instrument leaves its usual worker when that one has this many signals more to do than the least busy. */
 const BACKLOG_TOLERATED = 64;
 
@@ -39,10 +36,7 @@ export interface RouterOptions {
  */
 export class Router {
   private turn: PendingSignal[] = [];
-  private readonly backlog: PendingSignal[] = [];
-  private backlogFirst = 0;
-  private batchInFlight = 0;
-  private batchFeedScheduled = false;
+  private readonly backlog: BatchBacklog;
   private readonly unanswered: Int32Array;
   private readonly laneOf: (Lane | undefined)[] = [];
   private readonly deadlines: Deadlines;
@@ -56,6 +50,13 @@ export class Router {
     this.deadlines = new Deadlines(
       () => clock.monotonicNs(),
       (pending) => this.expire(pending),
+    );
+    this.backlog = new BatchBacklog(
+      () => this.isFull,
+      (pending) => {
+        pending.startNs = clock.monotonicNs();
+        this.enqueue(pending);
+      },
     );
     this.poller = new CompletionPoller(options.ringLanes, () => this.deadlines.expire());
   }
@@ -94,10 +95,10 @@ export class Router {
           answers[index] = answer;
           if (--missing === 0) resolve(answers);
         };
-        this.backlog.push(new PendingSignal(signal, 0, Number.POSITIVE_INFINITY, onAnswer, reject));
+        this.backlog.add(new PendingSignal(signal, 0, NO_DEADLINE, onAnswer, reject));
       }
       this.unsettledCount += signals.length;
-      this.feedBatches();
+      this.backlog.feed();
     });
   }
 
@@ -123,10 +124,8 @@ export class Router {
   /** Rejects what has no answer yet. */
   rejectAll(error: OrchestratorError): void {
     const { inlineLane, ringLanes } = this.options;
-    const waiting = [this.turn, this.backlog.slice(this.backlogFirst), inlineLane, ...ringLanes].flatMap((held) => [
-      ...held,
-    ]);
-    this.backlogFirst = this.backlog.length;
+    const waiting = [this.turn, this.backlog, inlineLane, ...ringLanes].flatMap((held) => [...held]);
+    this.backlog.clear();
     for (const pending of waiting) {
       if (pending.isSettled) continue;
       this.release(pending);
@@ -196,35 +195,7 @@ export class Router {
       const { instrument } = pending.signal;
       this.unanswered[instrument] = this.unanswered[instrument]! - 1;
     }
-    if (pending.deadlineNs === Number.POSITIVE_INFINITY) this.batchInFlight--;
-    this.scheduleBatchFeed();
+    this.backlog.released(pending);
     if (--this.unsettledCount === 0) this.onDrained?.();
-  }
-
-  private scheduleBatchFeed(): void {
-    if (this.batchFeedScheduled || this.backlogFirst === this.backlog.length) return;
-    this.batchFeedScheduled = true;
-    setImmediate(() => {
-      this.batchFeedScheduled = false;
-      this.feedBatches();
-    });
-  }
-
-  private feedBatches(): void {
-    const { backlog } = this;
-    const startNs = this.options.clock.monotonicNs();
-    while (this.batchInFlight < BATCH_IN_FLIGHT_MAX && this.backlogFirst < backlog.length && !this.isFull) {
-      const pending = backlog[this.backlogFirst++]!;
-      pending.startNs = startNs;
-      this.batchInFlight++;
-      this.enqueue(pending);
-    }
-    if (this.backlogFirst === backlog.length) {
-      backlog.length = 0;
-      this.backlogFirst = 0;
-    } else if (this.batchInFlight === 0) {
-      // Slots of signals that were answered at their deadline come back without anyone being told.
-      setTimeout(() => this.scheduleBatchFeed(), FULL_RETRY_MS);
-    }
   }
 }

@@ -27,8 +27,8 @@ export interface FitObserver {
   timed<T>(call: () => T | Promise<T>): Promise<T>;
 }
 
-/** Rounds between two looks at the cancel word and, with early stopping, at the inner window. */
-const STEP_ROUNDS = 5;
+/** Rounds between two looks at the cancel word, two reports of progress and, with early stopping, two looks at the inner window. */
+export const STEP_ROUNDS = 5;
 /** Where a training window is cut to try the trees inside it before they are trusted. */
 const INNER_CUTS = [0.5, 0.75] as const;
 /** Rows the configured min_child_weight is meant for; it grows with the window. */

@@ -133,7 +133,7 @@ async function checkRoutes(config: OrchestratorConfigInput, bundles: readonly Mo
   for (const k of [1, 2, 3]) assert.is(metrics[k]!.inline, 0);
   for (const k of [2, 3])
     assert.ok(
-      metrics[k]!.workers.every(({ answered }) => answered > 20),
+      metrics[k]!.workers.every(({ evaluated }) => evaluated > 0),
       'every worker took part',
     );
   await Promise.all(routes.map((route) => route.stop()));

@@ -9,7 +9,7 @@ const SWAPS = 5000;
 const MORE_SWAPS = 10_000;
 const SAMPLE_EVERY = 500;
 /** Growth over the last half of the swaps that no longer is noise of the collector. */
-const GROWTH_MB_MAX = 48;
+const GROWTH_MB_MAX = 32;
 
 function rssMb(): number {
   globalThis.gc?.();

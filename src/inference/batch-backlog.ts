@@ -1,0 +1,67 @@
+import type { PendingSignal } from './pending-signal.js';
+
+/** Signals of batches in the lanes at once: enough to keep them busy, few enough that a live signal does not wait long behind them. */
+const IN_FLIGHT_MAX = 256;
+/** Pause before it looks for room again while other signals hold all there is. */
+const FULL_RETRY_MS = 1;
+
+/** Signals of batches that wait their turn outside the lanes, so that a batch of any size takes no more room than a live signal leaves it. */
+export class BatchBacklog {
+  private readonly waiting: PendingSignal[] = [];
+  private first = 0;
+  private inFlight = 0;
+  private feedScheduled = false;
+  private retry: NodeJS.Timeout | null = null;
+
+  constructor(
+    private readonly isFull: () => boolean,
+    private readonly send: (pending: PendingSignal) => void,
+  ) {}
+
+  add(pending: PendingSignal): void {
+    this.waiting.push(pending);
+  }
+
+  /** Sends as many as there is room for. */
+  feed(): void {
+    const { waiting } = this;
+    while (this.inFlight < IN_FLIGHT_MAX && this.first < waiting.length && !this.isFull()) {
+      this.inFlight++;
+      this.send(waiting[this.first++]!);
+    }
+    if (this.first === waiting.length) this.clear();
+    else if (this.inFlight === 0) this.retryLater();
+  }
+
+  /** A signal has left the lanes. */
+  released(pending: PendingSignal): void {
+    if (pending.isOfBatch) this.inFlight--;
+    this.scheduleFeed();
+  }
+
+  clear(): void {
+    this.waiting.length = 0;
+    this.first = 0;
+  }
+
+  [Symbol.iterator](): Iterator<PendingSignal> {
+    return this.waiting.slice(this.first).values();
+  }
+
+  /** Slots of signals that were answered at their deadline come back without anyone being told. */
+  private retryLater(): void {
+    this.retry ??= setTimeout(() => {
+      this.retry = null;
+      this.scheduleFeed();
+    }, FULL_RETRY_MS);
+  }
+
+  private scheduleFeed(): void {
+    if (this.feedScheduled || this.first === this.waiting.length) return;
+    this.feedScheduled = true;
+    setImmediate(() => {
+      this.feedScheduled = false;
+      this.feed();
+    });
+  }
+}
