@@ -19,7 +19,8 @@ for (const before of base.results) {
   const after = head.results.find(({ bench }) => bench === before.bench);
   for (const [name, figure] of Object.entries(before.figures)) {
     if (figure.better === null) continue;
-    const verdict = judge(figure, after?.figures[name]);
+    const isSame = after?.workload === before.workload;
+    const verdict = judge(figure, isSame ? after.figures[name] : undefined);
     if (verdict.isWorse) worse++;
     console.log(`${verdict.isWorse ? 'WORSE ' : 'ok    '} ${before.bench} · ${name}: ${verdict.text}`);
   }
@@ -28,7 +29,7 @@ console.log(`${worse} worse`);
 process.exitCode = worse > 0 ? 1 : 0;
 
 function judge(before: Figure, after: Figure | undefined): { isWorse: boolean; text: string } {
-  if (after === undefined) return { isWorse: true, text: 'not measured any more' };
+  if (after === undefined) return { isWorse: true, text: 'not measured any more, or of another workload' };
   const ratio = after.value / before.value;
   const isWorse = before.better === 'lower' ? ratio > 1 + before.tolerance : ratio < 1 / (1 + before.tolerance);
   const text = `${renderFigure(before)} -> ${renderFigure(after)} (x ${ratio.toFixed(2)}, ${before.better} is better, tolerance ${before.tolerance})`;

@@ -1,5 +1,6 @@
 import type { OrchestratorConfigInput } from '../src/config.js';
 import { createLogger } from '../src/log.js';
+import type { Bar } from '../src/market/bar.js';
 import type { SignalEvent } from '../src/market/events.js';
 import type { ModelBundle } from '../src/model/bundle.js';
 import { ML4TOrchestrator } from '../src/orchestrator.js';
@@ -8,7 +9,7 @@ import { simulateMarket } from '../src/simulation/simulated-market.js';
 import { checkAnswer, SMOKE } from './measure.js';
 
 const TRAINING_BARS = SMOKE ? 4_000 : 8_000;
-const HISTORY_BARS = 256;
+export const HISTORY_BARS = 256;
 /** Different price histories; instruments beyond share them. */
 const HISTORIES = 50;
 
@@ -44,6 +45,19 @@ export function instrumentNames(count: number): string[] {
   return Array.from({ length: count }, (_, k) => `I${k}`);
 }
 
+const histories = new Map<number, readonly Bar[]>();
+
+/** The bars of the k-th instrument; all instruments have the same times. */
+export function barsOf(k: number): readonly Bar[] {
+  const seed = 100 + (k % HISTORIES);
+  const known = histories.get(seed);
+  if (known !== undefined) return known;
+  const series = simulateMarket({ bars: HISTORY_BARS, edge: 0, seed });
+  const bars = Array.from({ length: HISTORY_BARS }, (_, bar) => series.at(bar));
+  histories.set(seed, bars);
+  return bars;
+}
+
 /** A running system with bars of every instrument. */
 export interface Rig {
   readonly orchestrator: ML4TOrchestrator;
@@ -60,14 +74,8 @@ export async function startRig(
   await orchestrator.start();
   const names = instrumentNames(instrumentCount);
   if (model !== null) await orchestrator.hotSwapModel(knowing(model, names));
-  const histories = Array.from({ length: Math.min(HISTORIES, instrumentCount) }, (_, k) =>
-    simulateMarket({ bars: HISTORY_BARS, edge: 0, seed: 100 + k }),
-  );
-  for (const [k, name] of names.entries()) {
-    const history = histories[k % HISTORIES]!;
-    for (let bar = 0; bar < HISTORY_BARS; bar++) orchestrator.addBar(name, history.at(bar));
-  }
-  const timestamp = histories[0]!.tsEventNs[HISTORY_BARS - 1]!;
+  for (const [k, name] of names.entries()) for (const bar of barsOf(k)) orchestrator.addBar(name, bar);
+  const timestamp = barsOf(0)[HISTORY_BARS - 1]!.tsEventNs;
   const signal = (k: number): SignalEvent => ({
     instrumentId: names[k % instrumentCount]!,
     signal: k % 2 === 0 ? 1 : -1,

@@ -6,7 +6,7 @@ import { encodeBundle } from '../src/model/bundle-codec.js';
 import { primarySides } from '../src/primary/primary-signal.js';
 import { simulateMarket } from '../src/simulation/simulated-market.js';
 import { instrumentNames, knowing, type Rig, startRig, trainedBundle } from './fixture.js';
-import { callNow, oneInFlight, poissonLoad, synchronous } from './load.js';
+import { callNow, oneInFlight, poissonLoad, share, shareOf, synchronous } from './load.js';
 import {
   checkAnswer,
   type Figure,
@@ -94,12 +94,16 @@ async function bursts(rig: Rig): Promise<Record<string, Figure>> {
   const durations = latencyHistogram();
   for (let burst = 0; burst < BURSTS; burst++) {
     let start = nowNs();
-    for (let k = 0; k < INSTRUMENTS; k++) rig.orchestrator.processSignalSync(rig.signal(k));
+    let expected = 0;
+    for (let k = 0; k < INSTRUMENTS; k++) expected += share(rig.orchestrator.processSignalSync(rig.signal(k)));
     const floorNs = nowNs() - start;
     await pause(1);
     start = nowNs();
-    await Promise.all(Array.from({ length: INSTRUMENTS }, (_, k) => rig.orchestrator.processSignal(rig.signal(k))));
+    const answers = await Promise.all(
+      Array.from({ length: INSTRUMENTS }, (_, k) => rig.orchestrator.processSignal(rig.signal(k))),
+    );
     const burstNs = nowNs() - start;
+    checkAnswer(answers.reduce((sum, answer) => sum + share(answer), 0) === expected, 'a burst computes the same');
     durations.recordValue(burstNs);
     ratios.push(burstNs / floorNs);
     await pause(1);
@@ -191,7 +195,7 @@ async function timePeer(peer: Peer, count: number): Promise<{ p50: number; check
   let checksum = 0;
   for (let k = 0; k < count; k++) {
     const start = nowNs();
-    checksum += await peer.evaluate(peerRequest(k, INSTRUMENTS));
+    checksum += shareOf(await peer.evaluate(peerRequest(k, INSTRUMENTS)));
     latency.recordValue(nowNs() - start);
   }
   return { p50: latency.getValueAtPercentile(50), checksum };

@@ -4,17 +4,27 @@ import { seededUniform } from '../src/random.js';
 import type { Rig } from './fixture.js';
 import { checkAnswer, latencyHistogram, nowNs } from './measure.js';
 
-export interface LoadResult {
+interface LoadResult {
   /** From the instant a signal was due to its answer. */
   readonly latency: Histogram;
   readonly answered: number;
   readonly checksum: number;
 }
 
+/** A share of a checksum: a whole number, so that the sum does not depend on the order of the answers. Refuses an answer that no model gave. */
+export function share({ metaConfidence, degraded, modelAvailable }: EnrichedSignalEvent): number {
+  checkAnswer(degraded === undefined && modelAvailable, `an answer was ${degraded ?? 'made without a model'}`);
+  return shareOf(metaConfidence);
+}
+
+export function shareOf(confidence: number): number {
+  return Math.round(confidence * 2 ** 32);
+}
+
 /** How a load asks for an answer. */
 export type Call = (rig: Rig, k: number) => Promise<EnrichedSignalEvent>;
 
-const callOf: Call = (rig, k) => rig.orchestrator.processSignal(rig.signal(k));
+const callQueued: Call = (rig, k) => rig.orchestrator.processSignal(rig.signal(k));
 /** Synchronously: what a load costs without any data plane. */
 export const callNow: Call = async (rig, k) => rig.orchestrator.processSignalSync(rig.signal(k));
 
@@ -27,7 +37,7 @@ export function poissonLoad(
   perSecond: number,
   count: number,
   seed: number,
-  call: Call = callOf,
+  call: Call = callQueued,
 ): Promise<LoadResult> {
   const random = seededUniform(seed);
   const latency = latencyHistogram();
@@ -39,8 +49,7 @@ export function poissonLoad(
     const receive = async (due: number, k: number): Promise<void> => {
       const answer = await call(rig, k);
       latency.recordValue(Math.max(1, nowNs() - due));
-      checkAnswer(answer.degraded === undefined, `signal ${k} was answered by the model, not ${answer.degraded}`);
-      checksum += answer.metaConfidence;
+      checksum += share(answer);
       if (++answered === count) resolve({ latency, answered, checksum });
     };
     const turn = (): void => {
@@ -63,8 +72,7 @@ export async function oneInFlight(rig: Rig, count: number): Promise<LoadResult> 
     const start = nowNs();
     const answer = await rig.orchestrator.processSignal(rig.signal(k));
     latency.recordValue(nowNs() - start);
-    checkAnswer(answer.degraded === undefined, `signal ${k} was answered by the model`);
-    checksum += answer.metaConfidence;
+    checksum += share(answer);
   }
   return { latency, answered: count, checksum };
 }
@@ -77,8 +85,7 @@ export function synchronous(rig: Rig, count: number): LoadResult {
     const start = nowNs();
     const answer = rig.orchestrator.processSignalSync(rig.signal(k));
     latency.recordValue(nowNs() - start);
-    checkAnswer(answer.degraded === undefined, `signal ${k} was answered by the model`);
-    checksum += answer.metaConfidence;
+    checksum += share(answer);
   }
   return { latency, answered: count, checksum };
 }

@@ -41,7 +41,7 @@ export function report(
   checksum: number | string,
   figures: Readonly<Record<string, Figure>>,
 ): void {
-  const text = typeof checksum === 'number' ? checksum.toFixed(6) : checksum;
+  const text = typeof checksum === 'number' ? String(checksum) : checksum;
   console.log(JSON.stringify({ bench, workload, checksum: text, figures } satisfies BenchResult));
 }
 

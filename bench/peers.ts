@@ -6,12 +6,10 @@ import { OrchestratorConfig } from '../src/config.js';
 import type { ModelBundle } from '../src/model/bundle.js';
 import { encodeBundle } from '../src/model/bundle-codec.js';
 import { FeatureStoreWriter } from '../src/shared-memory/feature-store-writer.js';
-import { simulateMarket } from '../src/simulation/simulated-market.js';
-import { instrumentNames, knowing } from './fixture.js';
+import { barsOf, HISTORY_BARS, instrumentNames, knowing } from './fixture.js';
 import type { PeerData, PeerRequest, PeerService } from './peers.worker.js';
 
 const WORKER_URL = new URL('./peers.worker.js', import.meta.url);
-const HISTORY_BARS = 256;
 
 /** One call per signal into a worker, the common way. */
 export interface Peer {
@@ -52,8 +50,7 @@ function peerData(model: ModelBundle, instrumentCount: number, overComlink: bool
   const store = new FeatureStoreWriter({ ...config.store, vpin: config.vpin });
   const names = instrumentNames(instrumentCount);
   for (const [k, name] of names.entries()) {
-    const history = simulateMarket({ bars: HISTORY_BARS, edge: 0, seed: 100 + (k % 50) });
-    for (let bar = 0; bar < HISTORY_BARS; bar++) store.append(name, history.at(bar));
+    for (const bar of barsOf(k)) store.append(name, bar);
   }
   return { store: store.shared, config, model: encodeBundle(knowing(model, names)), overComlink };
 }

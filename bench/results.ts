@@ -2,12 +2,10 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
 import { type BenchResult, type Figure, median } from './measure.js';
 
-export interface Machine {
+interface Machine {
   readonly cpu: string;
   readonly cores: number;
   readonly node: string;
-  /** Inference workers by default. */
-  readonly workers: number;
 }
 
 /** What `npm run bench -- --json FILE` writes. */
@@ -18,8 +16,7 @@ export interface ResultsFile {
 }
 
 export function machine(): Machine {
-  const cores = availableParallelism();
-  return { cpu: cpus()[0]?.model.trim() ?? 'unknown', cores, node: process.version, workers: Math.max(1, cores - 1) };
+  return { cpu: cpus()[0]?.model.trim() ?? 'unknown', cores: availableParallelism(), node: process.version };
 }
 
 export function readResults(path: string): ResultsFile {
@@ -40,8 +37,8 @@ export function medianResults(results: readonly BenchResult[]): BenchResult[] {
   });
 }
 
-export function renderResults({ machine: { cpu, cores, node, workers }, rounds, results }: ResultsFile): string {
-  const head = `node ${node}, ${cores} x ${cpu}, ${workers} inference worker${workers === 1 ? '' : 's'}, medians of ${rounds}`;
+export function renderResults({ machine: { cpu, cores, node }, rounds, results }: ResultsFile): string {
+  const head = `node ${node}, ${cores} x ${cpu}, medians of ${rounds} rounds`;
   const blocks = results.map(({ bench, workload, checksum, figures }) => {
     const lines = Object.entries(figures).map(([name, figure]) => `  ${name.padEnd(46)} ${renderFigure(figure)}`);
     return [`\n${bench}: ${workload} (checksum ${checksum})`, ...lines].join('\n');

@@ -12,6 +12,7 @@ const SAMPLE_MS = 5;
 
 const rig = await startRig({ dispatch: 'auto', workers: 1 }, await trainedBundle(SMOKE ? 10 : 100), INSTRUMENTS);
 await oneInFlight(rig, SMOKE ? 500 : 20_000);
+await poissonLoad(rig, RATES[0]!, RATES[0]! * SECONDS, 0);
 const { inlineShareMax } = rig.orchestrator.config;
 let checksum = 0;
 const figures: Record<string, Figure> = {};
@@ -24,7 +25,8 @@ for (const rate of RATES) {
   checksum += load.checksum;
   const after = rig.orchestrator.dispatchMetrics;
   // A single pause of the machine inside an evaluation is a share of its own: the median sample is what routing decides.
-  const share = median(shares.length > 0 ? shares : [0]);
+  shares.push(rig.orchestrator.dispatchMetrics.inlineShare);
+  const share = median(shares);
   checkAnswer(share <= inlineShareMax, `main evaluated ${share} of its time`);
   figures[`${rate}/s, inline share of main`] = told(share, '');
   figures[`${rate}/s, largest inline share in 10 ms`] = told(Math.max(0, ...shares), '');

@@ -1,5 +1,6 @@
 // How many signals a second, by direct calls, through the pool and in batches, and how does the cost grow with instruments and trees?
 import { type Rig, startRig, trainedBundle } from './fixture.js';
+import { share, shareOf } from './load.js';
 import { checkAnswer, type Figure, higher, lower, median, nowNs, report, SMOKE, told } from './measure.js';
 import { type Peer, peerRequest, piscinaPeer } from './peers.js';
 
@@ -11,6 +12,8 @@ const PEER_SIGNALS = SMOKE ? 200 : 10_000;
 const AT_ONCE = 1_000;
 const PASSES = SMOKE ? 1 : 5;
 const INSTRUMENT_COUNTS = SMOKE ? [1, 64] : [1, 64, 1024, 4096];
+const FLOOR = 'synchronous calls';
+const PEER = 'piscina.run per signal';
 const TREE_COUNTS = SMOKE ? [10, 20] : [50, 200, 500];
 
 const model = await trainedBundle(TREES);
@@ -19,38 +22,38 @@ await instruments();
 await trees();
 
 async function ways(): Promise<void> {
-  const rigs = {
-    auto: await startRig({ dispatch: 'auto', workers: 1 }, model, INSTRUMENTS),
-    pool: await startRig({ dispatch: 'pool', workers: 1 }, model, INSTRUMENTS),
-  };
+  const auto = await startRig({ dispatch: 'auto', workers: 1 }, model, INSTRUMENTS);
+  const pool = await startRig({ dispatch: 'pool', workers: 1 }, model, INSTRUMENTS);
   const peer = piscinaPeer(model, INSTRUMENTS);
-  const runs: Record<string, () => Promise<number>> = {
-    'synchronous calls': async () => perSecond(SIGNALS, () => synchronous(rigs.auto, SIGNALS)),
-    'calls, auto': () => perSecondAsync(SIGNALS, () => calls(rigs.auto)),
-    'calls, pool': () => perSecondAsync(SIGNALS, () => calls(rigs.pool)),
-    'batch, auto': () => perSecondAsync(SIGNALS, () => batch(rigs.auto)),
-    'batch, pool': () => perSecondAsync(SIGNALS, () => batch(rigs.pool)),
-    'piscina.run per signal': () => perSecondAsync(PEER_SIGNALS, () => peerCalls(peer)),
+  const ways: Record<string, Way> = {
+    [FLOOR]: { count: SIGNALS, run: () => callNow(auto, SIGNALS) },
+    'calls, auto': { count: SIGNALS, run: () => calls(auto) },
+    'calls, pool': { count: SIGNALS, run: () => calls(pool) },
+    'batch, auto': { count: SIGNALS, run: () => batch(auto) },
+    'batch, pool': { count: SIGNALS, run: () => batch(pool) },
+    [PEER]: { count: PEER_SIGNALS, run: () => peerCalls(peer) },
   };
-  for (const run of Object.values(runs)) await run();
-  const rates = new Map<string, number[]>();
-  for (let pass = 0; pass < PASSES; pass++) {
-    for (const [name, run] of Object.entries(runs)) rates.set(name, [...(rates.get(name) ?? []), await run()]);
+  const expected = { [SIGNALS]: callNow(auto, SIGNALS), [PEER_SIGNALS]: callNow(auto, PEER_SIGNALS) };
+  const rates = new Map<string, number[]>(Object.keys(ways).map((name) => [name, []]));
+  for (let pass = -1; pass < PASSES; pass++) {
+    for (const [name, way] of Object.entries(ways)) {
+      const { perSecond, checksum } = await timed(way);
+      checkAnswer(checksum === expected[way.count], `${name}: every way computes the same`);
+      if (pass >= 0) rates.get(name)!.push(perSecond);
+    }
   }
-  const checksum = await batch(rigs.pool);
-  checkAnswer(checksum === (await batch(rigs.auto)), 'every path computes the same');
   await peer.close();
-  await rigs.auto.orchestrator.stop();
-  await rigs.pool.orchestrator.stop();
+  await auto.orchestrator.stop();
+  await pool.orchestrator.stop();
   const ratio = (name: string, base: string): number =>
     median(rates.get(name)!.map((rate, pass) => rate / rates.get(base)![pass]!));
   const figures: Record<string, Figure> = {};
   for (const [name, values] of rates) figures[name] = higher(median(values), 'signals/s');
   for (const name of ['calls, auto', 'calls, pool', 'batch, auto', 'batch, pool']) {
-    figures[`${name} over synchronous`] = higher(ratio(name, 'synchronous calls'), 'x');
-    figures[`${name} over piscina.run`] = higher(ratio(name, 'piscina.run per signal'), 'x', 0.5);
+    figures[`${name} over synchronous`] = higher(ratio(name, FLOOR), 'x');
+    figures[`${name} over piscina.run`] = higher(ratio(name, PEER), 'x', 0.5);
   }
-  report('throughput', `${INSTRUMENTS} instruments, ${TREES} trees of depth 3, 1 worker`, checksum, figures);
+  report('throughput', `${INSTRUMENTS} instruments, ${TREES} trees of depth 3, 1 worker`, expected[SIGNALS]!, figures);
 }
 
 async function instruments(): Promise<void> {
@@ -58,9 +61,12 @@ async function instruments(): Promise<void> {
   let checksum = 0;
   for (const count of INSTRUMENT_COUNTS) {
     const rig = await startRig({ dispatch: 'pool', workers: 1 }, model, count);
-    checksum += await batch(rig);
-    const rates = await repeated(() => perSecondAsync(SIGNALS, () => batch(rig)));
-    figures[`${count} instruments`] = higher(median(rates), 'signals/s');
+    const expected = callNow(rig, SIGNALS);
+    figures[`${count} instruments`] = higher(
+      await medianRate({ count: SIGNALS, run: () => batch(rig) }, expected),
+      'signals/s',
+    );
+    checksum += expected;
     await rig.orchestrator.stop();
   }
   report('throughput by instruments', `batches, ${TREES} trees of depth 3, pool of 1`, checksum, figures);
@@ -73,10 +79,10 @@ async function trees(): Promise<void> {
   let checksum = 0;
   for (const count of TREE_COUNTS) {
     const rig = await startRig({ dispatch: 'inline' }, await trainedBundle(count), 1);
-    checksum += synchronous(rig, SIGNALS);
-    const rates = await repeated(async () => perSecond(SIGNALS, () => synchronous(rig, SIGNALS)));
-    costs.push(1e6 / median(rates));
+    const expected = callNow(rig, SIGNALS);
+    costs.push(1e6 / (await medianRate({ count: SIGNALS, run: () => callNow(rig, SIGNALS) }, expected)));
     figures[`${count} trees`] = lower(costs.at(-1)!, 'us/signal');
+    checksum += expected;
     await rig.orchestrator.stop();
   }
   const growth = costs.at(-1)! / costs[0]!;
@@ -85,9 +91,9 @@ async function trees(): Promise<void> {
   report('throughput by trees', 'synchronous calls, 1 instrument, depth 3', checksum, figures);
 }
 
-function synchronous(rig: Rig, count: number): number {
+function callNow(rig: Rig, count: number): number {
   let checksum = 0;
-  for (let k = 0; k < count; k++) checksum += rig.orchestrator.processSignalSync(rig.signal(k)).metaConfidence;
+  for (let k = 0; k < count; k++) checksum += share(rig.orchestrator.processSignalSync(rig.signal(k)));
   return checksum;
 }
 
@@ -97,42 +103,46 @@ async function calls(rig: Rig): Promise<number> {
     const answers = await Promise.all(
       Array.from({ length: AT_ONCE }, (_, k) => rig.orchestrator.processSignal(rig.signal(first + k))),
     );
-    for (const { metaConfidence } of answers) checksum += metaConfidence;
+    for (const answer of answers) checksum += share(answer);
   }
   return checksum;
 }
 
 async function batch(rig: Rig): Promise<number> {
   const answers = await rig.orchestrator.processSignals(Array.from({ length: SIGNALS }, (_, k) => rig.signal(k)));
-  return answers.reduce((sum, { metaConfidence }) => sum + metaConfidence, 0);
+  return answers.reduce((sum, answer) => sum + share(answer), 0);
 }
 
 async function peerCalls(peer: Peer): Promise<number> {
   let checksum = 0;
   for (let first = 0; first < PEER_SIGNALS; first += AT_ONCE) {
     const size = Math.min(AT_ONCE, PEER_SIGNALS - first);
-    const answers = await Promise.all(
+    const confidences = await Promise.all(
       Array.from({ length: size }, (_, k) => peer.evaluate(peerRequest(first + k, INSTRUMENTS))),
     );
-    for (const confidence of answers) checksum += confidence;
+    for (const confidence of confidences) checksum += shareOf(confidence);
   }
   return checksum;
 }
 
-async function repeated(run: () => Promise<number>): Promise<number[]> {
+/** One way to have a number of signals answered; `run` returns the checksum of the answers. */
+interface Way {
+  readonly count: number;
+  readonly run: () => number | Promise<number>;
+}
+
+async function timed({ count, run }: Way): Promise<{ perSecond: number; checksum: number }> {
+  const start = nowNs();
+  const checksum = await run();
+  return { perSecond: (count * 1e9) / (nowNs() - start), checksum };
+}
+
+async function medianRate(way: Way, expected: number): Promise<number> {
   const rates: number[] = [];
-  for (let pass = 0; pass < PASSES; pass++) rates.push(await run());
-  return rates;
-}
-
-function perSecond(count: number, run: () => number): number {
-  const start = nowNs();
-  run();
-  return (count * 1e9) / (nowNs() - start);
-}
-
-async function perSecondAsync(count: number, run: () => Promise<number>): Promise<number> {
-  const start = nowNs();
-  await run();
-  return (count * 1e9) / (nowNs() - start);
+  for (let pass = -1; pass < PASSES; pass++) {
+    const { perSecond, checksum } = await timed(way);
+    checkAnswer(checksum === expected, 'every way computes the same');
+    if (pass >= 0) rates.push(perSecond);
+  }
+  return median(rates);
 }

@@ -61,7 +61,17 @@ test('a comparison passes what is as good, and names what is worse by more than 
     named.every((line) => line.includes('times faster') || line.includes('peak RSS')),
     named.join('\n'),
   );
-  assert.ok(named.some((line) => line.includes('not measured any more')) && named.length >= 2);
+  assert.ok(named.some((line) => line.includes('not measured any more')));
+  assert.ok(named.some((line) => line.includes('times faster')));
+});
+
+test('figures of another workload are not compared', () => {
+  const file = JSON.parse(readFileSync(base, 'utf8')) as ResultsFile;
+  const other = join(directory, 'other.json');
+  writeFileSync(other, JSON.stringify({ ...file, results: file.results.map((r) => ({ ...r, workload: 'other' })) }));
+  const { status, stdout } = node(join(BENCH, 'compare.js'), base, other);
+  assert.is(status, 1);
+  assert.not.match(stdout, /^ok/m);
 });
 
 test('a comparison without two files says how it is used', () => {
