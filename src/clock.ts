@@ -6,7 +6,7 @@ export interface Clock {
   monotonicNs(): number;
 }
 
-const NS_PER_MS = 1_000_000;
+export const NS_PER_MS = 1_000_000;
 
 /** The machine's clock. `epochNs` has millisecond resolution. */
 export const systemClock: Clock = {

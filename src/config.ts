@@ -65,11 +65,17 @@ const storeSchema = z.strictObject({
     .default(1024),
 });
 
-/** Most workers; model slots are numbered with eight bits. */
+/** Most workers: every one has a model slot of 4 MiB and a ring. */
 const WORKERS_MAX = 128;
 const OUTSTANDING_MAX = 16_384;
-/** What an evaluation is taken to cost when bounds are checked against each other; benches print what it is. */
-const EVALUATION_US = 5;
+/** Longer timers fire at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+/** A thread that only waits for its turn on a busy machine does not hang. */
+const HANG_MS_MIN = 100;
+/** Bars in the feature store: 72 bytes each of one shared buffer. */
+const STORED_BARS_MAX = 2 ** 27;
+/** What an evaluation is taken to cost before any was measured. */
+export const EVALUATION_US = 5;
 
 const schema = z.strictObject({
   modelPath: z.string().min(1).nullable().default(null),
@@ -79,13 +85,13 @@ const schema = z.strictObject({
   retrainAccuracyDropThreshold: z.number().positive().max(0.5).default(0.1),
   retrainMinSamples: z.int().min(100).default(1000),
   retrainIntervalBars: count.nullable().default(null),
-  inferenceTimeoutMs: positive.default(250),
+  inferenceTimeoutMs: positive.max(TIMER_MS_MAX).default(250),
   dispatch: z.enum(['auto', 'inline', 'pool']).default('auto'),
   workers: z.int().min(1).max(WORKERS_MAX).nullable().default(null),
   outstandingMax: z.int().positive().max(OUTSTANDING_MAX).nullable().default(null),
   inlineShareMax: fraction.default(0.5),
   wakeUpUs: positive.default(60),
-  workerHangMs: positive.default(2000),
+  workerHangMs: z.number().min(HANG_MS_MIN).max(TIMER_MS_MAX).default(2000),
   latencyBudgetMs: positive.default(10),
   barAgeMaxNs: nanoseconds.nullable().default(null),
   featureNames: z
@@ -158,6 +164,7 @@ function parseConfig(input: unknown): OrchestratorConfig {
   }
   const issues = [
     ...unboundedWaits(result.data),
+    ...unboundedStore(result.data),
     ...repeatedNames('featureNames', result.data.featureNames, []),
     ...repeatedNames('userFeatures', result.data.userFeatures, FEATURE_NAMES),
   ];
@@ -190,6 +197,11 @@ function unboundedWaits(config: BoundsConfig & { readonly outstandingMax: number
   if (config.outstandingMax === null || config.outstandingMax <= fit) return [];
   const message = `at most ${fit} signals of ${EVALUATION_US} us are answered within half of inferenceTimeoutMs`;
   return [{ path: 'outstandingMax', message }];
+}
+
+function unboundedStore({ store }: Pick<OrchestratorConfig, 'store'>): Issue[] {
+  if (store.instrumentsMax * store.barsPerInstrument <= STORED_BARS_MAX) return [];
+  return [{ path: 'store.instrumentsMax', message: `times barsPerInstrument at most ${STORED_BARS_MAX} bars` }];
 }
 
 type Issue = { path: string; message: string };

@@ -22,7 +22,7 @@ import { featureSetOf, trainingPlanOf } from './training/training-plan.js';
 import type { TrainingResult } from './training/training-result.js';
 import type { TrainingSeries } from './training/training-set.js';
 
-/** What the orchestrator tells those who listen. A listener that throws is logged and changes nothing. */
+/** What the orchestrator tells those who listen. A listener that throws is logged; it keeps the event from those after it, and changes nothing else. */
 export interface OrchestratorEvents {
   enriched: (answer: EnrichedSignalEvent) => void;
   trainingProgress: (progress: TrainingProgress) => void;
@@ -41,7 +41,7 @@ export interface OrchestratorDependencies {
 /** Signals of a batch that are admitted before other events have their turn: some milliseconds of work. */
 const ADMITTED_PER_TURN = 1000;
 
-type Lifecycle = 'new' | 'started' | 'stopped';
+type Lifecycle = 'new' | 'starting' | 'started' | 'stopped';
 
 /** Enriches primary signals, trains the meta-model and swaps it. One instance a process; every method belongs to the main thread. */
 export class ML4TOrchestrator {
@@ -91,7 +91,7 @@ export class ML4TOrchestrator {
   /** Takes up the stored model, if there is a usable one, and brings up the inference workers. Idempotent; throws STOPPED after {@link stop}. */
   async start(): Promise<void> {
     if (this.lifecycle === 'stopped') throw stopped();
-    this.lifecycle = 'started';
+    if (this.lifecycle === 'new') this.lifecycle = 'starting';
     this.starting ??= this.bringUp();
     await this.starting;
   }
@@ -106,7 +106,7 @@ export class ML4TOrchestrator {
     await this.stopping;
   }
 
-  /** Adds a closed bar to an instrument's history; an equal known one is skipped. Throws the bar's fault, BAR_CONFLICT, BAR_OUT_OF_ORDER, INSTRUMENTS_MAX. */
+  /** Adds a closed bar to an instrument's history; an equal known one is skipped. Throws the bar's fault, BAR_CONFLICT, BAR_OUT_OF_ORDER, INSTRUMENTS_MAX, INVALID_INSTRUMENT. */
   addBar(instrumentId: string, bar: Bar): void {
     this.checkStarted();
     this.store.append(instrumentId, bar);
@@ -133,11 +133,15 @@ export class ML4TOrchestrator {
    * stored by then. A live signal of the same instrument does not wait for the batch beyond its own deadline.
    */
   async processSignals(events: readonly SignalEvent[]): Promise<EnrichedSignalEvent[]> {
+    if (!Array.isArray(events)) {
+      throw new OrchestratorError('INVALID_SIGNAL', 'events must be an array', { field: 'events' });
+    }
     const admitted: AdmittedSignal[] = [];
     for (const [index, event] of events.entries()) {
+      if (index > 0 && index % ADMITTED_PER_TURN === 0) await nextTurn();
       admitted.push(this.admit(event, `events[${index}]`));
-      if (admitted.length % ADMITTED_PER_TURN === 0) await nextTurn();
     }
+    this.checkStarted();
     return this.plane.submitBatch(admitted);
   }
 
@@ -204,6 +208,7 @@ export class ML4TOrchestrator {
       const stored = await this.loadStored();
       await this.plane.start(stored);
       if (stored !== null) this.announceSwap('');
+      if (this.lifecycle === 'starting') this.lifecycle = 'started';
     })();
     this.publishing = up.catch(() => undefined);
     return up;
@@ -269,7 +274,7 @@ export class ML4TOrchestrator {
 
   private checkStarted(): void {
     if (this.lifecycle === 'stopped') throw stopped();
-    if (this.lifecycle === 'new') throw new OrchestratorError('NOT_STARTED', 'call start() first');
+    if (this.lifecycle !== 'started') throw new OrchestratorError('NOT_STARTED', 'wait for start() first');
   }
 
   private warnOfNoModel(): void {
@@ -285,7 +290,7 @@ export class ML4TOrchestrator {
     try {
       (this.events.emit as (event: E, ...parameters: unknown[]) => boolean).call(this.events, event, ...parameters);
     } catch (error) {
-      this.logger.error({ event, reason: String(error) }, 'a listener threw');
+      this.logger.error({ event, reason: error instanceof Error ? error.message : typeof error }, 'a listener threw');
     }
   }
 }

@@ -2,7 +2,13 @@ import { availableParallelism } from 'node:os';
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ConfigError, OrchestratorConfig, outstandingMaxOf, workerCountOf } from '../src/config.js';
+import {
+  ConfigError,
+  OrchestratorConfig,
+  type OrchestratorConfigInput,
+  outstandingMaxOf,
+  workerCountOf,
+} from '../src/config.js';
 import { refusalOf } from './support/refusal.js';
 import { PROPERTY_RUNS } from './support/sizes.js';
 
@@ -59,6 +65,21 @@ test('one core is left to main, one worker there always is, and none where main 
   }
   assert.is(workerCountOf({ dispatch: 'inline', workers: null }), 0);
   assert.is(workerCountOf({ dispatch: 'inline', workers: 7 }), 0);
+});
+
+test('a store that no machine has the memory for, and times no timer can wait, are refused by name', () => {
+  const cases: readonly (readonly [OrchestratorConfigInput, string])[] = [
+    [{ store: { instrumentsMax: 1_000_000 } }, 'store.instrumentsMax'],
+    [{ inferenceTimeoutMs: 2 ** 31 }, 'inferenceTimeoutMs'],
+    [{ workerHangMs: 2 ** 31 }, 'workerHangMs'],
+    [{ workerHangMs: 1 }, 'workerHangMs'],
+  ];
+  for (const [input, path] of cases) {
+    assert.throws(
+      () => OrchestratorConfig.parse(input),
+      (error: ConfigError) => error.issues.some((issue) => issue.path === path),
+    );
+  }
 });
 
 test.run();

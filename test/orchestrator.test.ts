@@ -466,12 +466,32 @@ test('every call needs start() before it and is refused after stop(), which may 
     async () => orchestrator.hotSwapModel(await trainedBundle()),
   ];
   for (const call of calls) assert.is((await refusalOf(call)).code, 'NOT_STARTED');
-  await orchestrator.start();
+  const starting = orchestrator.start();
+  assert.throws(
+    () => orchestrator.processSignalSync(signal()),
+    (error: { code: string }) => error.code === 'NOT_STARTED',
+  );
+  await starting;
   await orchestrator.start();
   await orchestrator.stop();
   await orchestrator.stop();
   for (const call of calls) assert.is((await refusalOf(call)).code, 'STOPPED');
   assert.is((await refusalOf(() => orchestrator.start())).code, 'STOPPED');
+});
+
+test('what is no signal at all is refused with a code, one or many', async () => {
+  const orchestrator = await started();
+  for (const [call, field] of [
+    [() => orchestrator.processSignal(null as unknown as SignalEvent), 'event'],
+    [() => orchestrator.processSignal('buy' as unknown as SignalEvent), 'event'],
+    [() => orchestrator.processSignals('buy' as unknown as SignalEvent[]), 'events'],
+    [() => orchestrator.processSignals([signal(), null as unknown as SignalEvent]), 'events[1].event'],
+  ] as const) {
+    const refusal = await refusalOf(call);
+    assert.equal([refusal.code, refusal.field], ['INVALID_SIGNAL', field]);
+  }
+  assert.is(orchestrator.totals.answered, 0);
+  await orchestrator.stop();
 });
 
 test('stop() cancels a running training', async () => {

@@ -66,7 +66,7 @@ export class Admission {
     );
   }
 }
-/** A copy that the caller can no longer change. Built field by field: spreading and freezing cost more than the whole inference. */
+/** A copy that the caller can no longer change, its bars excepted, which were merged already. Built field by field: spreading and freezing cost more than the whole inference. */
 class AdmittedEvent implements SignalEvent {
   readonly instrumentId: string;
   readonly signal: SignalEvent['signal'];
@@ -89,6 +89,7 @@ function checkEvent(event: SignalEvent): void {
   const refuse = (field: string, rule: string): never => {
     throw new OrchestratorError('INVALID_SIGNAL', `${field} must be ${rule}`, { field });
   };
+  if (typeof event !== 'object' || event === null) refuse('event', 'an object');
   if (typeof event.instrumentId !== 'string' || event.instrumentId === '') refuse('instrumentId', 'a non-empty string');
   if (event.signal !== 0 && event.signal !== 1 && event.signal !== -1) refuse('signal', '-1, 0 or 1');
   if (typeof event.timestamp !== 'bigint' || event.timestamp < 0n)

@@ -1,7 +1,6 @@
+import { NS_PER_MS } from '../clock.js';
 import type { ErrorCode } from '../errors.js';
 import type { DegradedReason, EnrichedSignalEvent } from '../market/events.js';
-
-const NS_PER_MS = 1_000_000;
 
 /** What became of the signals so far. */
 export interface AnswerTotals {
@@ -12,7 +11,7 @@ export interface AnswerTotals {
   readonly latencyBudgetExceeded: number;
 }
 
-/** Counts every answer and every refusal, so that neither is ever silent. */
+/** Counts every answer, and every refusal of a running system, so that neither is ever silent. */
 export class AnswerCounts {
   private readonly latencyBudgetNs: number;
   private answered = 0;

@@ -1,3 +1,4 @@
+import { Fifo } from './fifo.js';
 import type { PendingSignal } from './pending-signal.js';
 
 /** Signals of batches in the lanes at once: enough to keep them busy, few enough that a live signal does not wait long behind them. */
@@ -7,13 +8,14 @@ const FULL_RETRY_MS = 1;
 
 /** Signals of batches that wait their turn outside the lanes, so that a batch of any size takes no more room than a live signal leaves it. */
 export class BatchBacklog {
-  private readonly waiting: PendingSignal[] = [];
-  private first = 0;
+  private readonly waiting = new Fifo<PendingSignal>();
   private inFlight = 0;
   private feedScheduled = false;
   private retry: NodeJS.Timeout | null = null;
 
   constructor(
+    /** Half of the room there is, at most, is a batch's. */
+    private readonly outstandingMax: number,
     private readonly isFull: () => boolean,
     private readonly send: (pending: PendingSignal) => void,
   ) {}
@@ -25,12 +27,12 @@ export class BatchBacklog {
   /** Sends as many as there is room for. */
   feed(): void {
     const { waiting } = this;
-    while (this.inFlight < IN_FLIGHT_MAX && this.first < waiting.length && !this.isFull()) {
+    const inFlightMax = Math.min(IN_FLIGHT_MAX, Math.max(1, this.outstandingMax >> 1));
+    while (this.inFlight < inFlightMax && waiting.length > 0 && !this.isFull()) {
       this.inFlight++;
-      this.send(waiting[this.first++]!);
+      this.send(waiting.shift()!);
     }
-    if (this.first === waiting.length) this.clear();
-    else if (this.inFlight === 0) this.retryLater();
+    if (waiting.length > 0 && this.inFlight === 0) this.retryLater();
   }
 
   /** A signal has left the lanes. */
@@ -40,12 +42,11 @@ export class BatchBacklog {
   }
 
   clear(): void {
-    this.waiting.length = 0;
-    this.first = 0;
+    this.waiting.clear();
   }
 
   [Symbol.iterator](): Iterator<PendingSignal> {
-    return this.waiting.slice(this.first).values();
+    return this.waiting[Symbol.iterator]();
   }
 
   /** Slots of signals that were answered at their deadline come back without anyone being told. */
@@ -57,7 +58,7 @@ export class BatchBacklog {
   }
 
   private scheduleFeed(): void {
-    if (this.feedScheduled || this.first === this.waiting.length) return;
+    if (this.feedScheduled || this.waiting.length === 0) return;
     this.feedScheduled = true;
     setImmediate(() => {
       this.feedScheduled = false;

@@ -15,7 +15,7 @@ export class CompletionPoller {
 
   constructor(
     private readonly lanes: readonly RingLane[],
-    /** Called at the beginning of every turn. */
+    /** Called in every turn, after its answers were taken. */
     private readonly onTurn: () => void,
   ) {}
 
@@ -24,15 +24,11 @@ export class CompletionPoller {
     this.emptyTurns = 0;
     if (this.isPolling) return;
     this.isPolling = true;
-    for (const { producer } of this.lanes) {
-      producer.disarm();
-      producer.setHot(true);
-    }
+    this.stayAwake();
     setImmediate(this.turn);
   }
 
   private readonly turn = (): void => {
-    this.onTurn();
     let taken = 0;
     let held = 0;
     for (const lane of this.lanes) {
@@ -40,6 +36,7 @@ export class CompletionPoller {
       taken += lane.take(TAKEN_PER_TURN_MAX);
       held += lane.heldCount;
     }
+    this.onTurn();
     this.emptyTurns = taken === 0 ? this.emptyTurns + 1 : 0;
     if (held > 0 && (this.emptyTurns <= EMPTY_TURNS_MAX || !this.arm())) {
       setImmediate(this.turn);
@@ -48,6 +45,13 @@ export class CompletionPoller {
     this.isPolling = false;
   };
 
+  private stayAwake(): void {
+    for (const { producer } of this.lanes) {
+      producer.disarm();
+      producer.setHot(true);
+    }
+  }
+
   /** Asks every worker that has work for a bell. False if an answer came in the meantime. */
   private arm(): boolean {
     let quiet = true;
@@ -55,6 +59,7 @@ export class CompletionPoller {
       producer.setHot(false);
       if (heldCount > 0 && !producer.arm()) quiet = false;
     }
+    if (!quiet) this.stayAwake();
     return quiet;
   }
 }

@@ -36,14 +36,14 @@ const PROBE_PAUSE_MS = 1;
 
 /** Where signals were evaluated, and what that costs here. */
 export interface DispatchMetrics {
-  /** Signals evaluated on the main thread and by the workers. */
+  /** Signals evaluated on the main thread and by the workers; `processSignalSync` is not among them. */
   readonly inline: number;
   readonly pool: number;
   /** Signals on their way. */
   readonly held: number;
   /** Workers' answers that came after the signal's deadline, and were discarded. */
   readonly late: number;
-  /** What an evaluation and the way to a sleeping worker and back take, exponentially weighted. */
+  /** What an evaluation takes, exponentially weighted, and the way to a sleeping worker and back, its running median. */
   readonly evaluationNs: number;
   readonly wakeUpNs: number;
   /** Share of main's time that went into evaluating, over the last 10 ms. */
@@ -62,7 +62,7 @@ export interface DataPlaneParts {
   readonly onAnswered: (answer: EnrichedSignalEvent) => void;
 }
 
-/** The way of an admitted signal to its answer, on the main thread or through a worker, and of a model to all of them. Joins the parts; decides nothing. */
+/** The parts between an admitted signal and its answer, joined: models, lanes, workers and the router over them. */
 export class DataPlane {
   private readonly publisher: ModelPublisher;
   private readonly models: ModelFollower;
@@ -87,7 +87,7 @@ export class DataPlane {
     this.models = new ModelFollower(new ModelReader(this.publisher.shared, workerCount), this.rehearsal);
     const desk = new AnswerDesk(config, store, clock, parts.onAnswered);
     const evaluator = new SignalEvaluator(config, new FeatureStoreReader(store.shared), featureSet, clock);
-    this.inline = new InlineEvaluation(this.models, evaluator, desk, columnCount);
+    this.inline = new InlineEvaluation(this.models, evaluator, desk, parts.logger, columnCount);
     this.inlineLane = new InlineLane(this.inline, this.costs, clock, (pending, answer) =>
       this.router.settle(pending, answer),
     );
@@ -136,9 +136,13 @@ export class DataPlane {
     this.models.expect(generation, bundle);
     this.publisher.stage(bytes, generation);
     const prepared = this.pool?.prepare(PREPARE_MS);
-    while (this.models.step()) await nextTurn();
-    await prepared;
-    this.publisher.switchToStaged();
+    try {
+      while (this.models.step()) await nextTurn();
+      await prepared;
+    } finally {
+      // Getting used to a model is a courtesy: what goes wrong there does not keep the model out of service.
+      this.publisher.switchToStaged();
+    }
   }
 
   get model(): ModelBundle | null {
@@ -180,7 +184,7 @@ export class DataPlane {
     await this.pool?.stop();
   }
 
-  /** Sends empty requests to workers that sleep, so that routing knows from the first signal what waking one costs here. */
+  /** Sends empty requests to workers that sleep, so that routing begins with what waking one costs here. */
   private async measureWakeUp(): Promise<void> {
     for (let k = 0; k < WAKE_UP_PROBES && !this.isStopped; k++) {
       for (const lane of this.ringLanes) if (lane.isServed) lane.probe();

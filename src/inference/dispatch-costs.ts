@@ -1,39 +1,52 @@
-import type { OrchestratorConfig } from '../config.js';
+import { EVALUATION_US, type OrchestratorConfig } from '../config.js';
 
-/** Weight of a new measurement. */
+/** Least weight of a new measurement; of wake-ups the first ones weigh more, so that they replace what was assumed. */
 const SMOOTHING = 1 / 32;
 /** Measurements beyond this many times the estimate are pauses of the machine, counted as this. */
-const OUTLIER = 8;
+const OUTLIER_RATIO = 8;
 const NS_PER_US = 1000;
-/** What an evaluation is taken to cost before any was measured. */
-const EVALUATION_NS_PRIOR = 5_000;
 /** The main thread's time over which its inline share is taken. */
 const SHARE_WINDOW_NS = 10_000_000;
 
-/** What evaluating here and waking a worker cost on this machine, exponentially weighted, and how busy main is with evaluating. */
+/** What evaluating here and waking a worker cost on this machine, and how busy main is with evaluating. */
 export class DispatchCosts {
-  evaluationNs = EVALUATION_NS_PRIOR;
+  evaluationNs = EVALUATION_US * NS_PER_US;
   wakeUpNs: number;
   private readonly inlineShareMax: number;
   private windowStartNs = Number.NEGATIVE_INFINITY;
   private windowBusyNs = 0;
   private lastShare = 0;
+  private wakeUpCount = 0;
 
   constructor(config: Pick<OrchestratorConfig, 'inlineShareMax' | 'wakeUpUs'>) {
     this.inlineShareMax = config.inlineShareMax;
     this.wakeUpNs = config.wakeUpUs * NS_PER_US;
   }
 
+  /** An evaluation took this long, on whichever thread. */
+  measuredEvaluation(durationNs: number): void {
+    this.evaluationNs = smoothed(this.evaluationNs, durationNs);
+  }
+
   /** `count` evaluations took main this long, up to `nowNs`. */
   measuredInline(count: number, durationNs: number, nowNs: number): void {
-    this.evaluationNs = smoothed(this.evaluationNs, durationNs / count);
+    this.measuredEvaluation(durationNs / count);
     this.rollTo(nowNs);
     this.windowBusyNs += durationNs;
   }
 
-  /** The way to a sleeping worker and back took this long, without the evaluation. */
+  /**
+   * The way to a sleeping worker and back took this long, without the evaluation. What is kept is the median, one step towards each measurement: a scheduler
+   * that lets a thread wait for milliseconds now and then would make most of a mean.
+   */
   measuredWakeUp(durationNs: number): void {
-    this.wakeUpNs = smoothed(this.wakeUpNs, durationNs);
+    this.wakeUpCount++;
+    if (this.wakeUpCount === 1) {
+      this.wakeUpNs = durationNs;
+      return;
+    }
+    const step = Math.max(SMOOTHING, 1 / this.wakeUpCount);
+    this.wakeUpNs *= durationNs > this.wakeUpNs ? 1 + step : 1 - step;
   }
 
   /** Whether main should evaluate `count` signals itself: sooner done than a worker is woken, and main not too busy with it already. */
@@ -58,5 +71,5 @@ export class DispatchCosts {
 }
 
 function smoothed(estimate: number, measured: number): number {
-  return estimate + SMOOTHING * (Math.min(measured, OUTLIER * estimate) - estimate);
+  return estimate + SMOOTHING * (Math.min(measured, OUTLIER_RATIO * estimate) - estimate);
 }

@@ -36,7 +36,7 @@ export class SignalEvaluator {
     private readonly config: EvaluationConfig,
     private readonly store: FeatureStoreReader,
     featureSet: FeatureSet,
-    clock: Clock,
+    private readonly clock: Clock,
   ) {
     this.loop = new InferenceLoop(featureSet, config.defaultConfidence, clock);
     this.sizer = new PositionSizer(config.sizing);
@@ -46,6 +46,7 @@ export class SignalEvaluator {
   /** `out` is filled whole; what is unknown in it is NaN. */
   evaluate(request: SignalRequest, served: ServedModel | null, out: Evaluation): void {
     const { instrument, asOf, side } = request;
+    const startNs = this.clock.monotonicNs();
     if (side === 0) {
       leaveUnknown(out, NOT_EVALUATED, served);
       return;
@@ -64,7 +65,7 @@ export class SignalEvaluator {
         unreachable(read);
     }
     const { columns } = read;
-    const context = served?.contextOf(this.store.nameOf(instrument)) ?? UNKNOWN_INSTRUMENT;
+    const context = served?.contextOf(this.store.nameOf(instrument)) ?? NO_CONTEXT;
     const regimeWeight = context.regime?.weightAt(columns, asOf) ?? Number.NaN;
     const vpin = columns.vpin[columns.base + (asOf & columns.mask)]!;
     const inference = this.loop.evaluate(columns, asOf, side, regimeWeight, request.userValues, served?.scorer ?? null);
@@ -90,13 +91,13 @@ export class SignalEvaluator {
     out.toxicity = toxicity;
     out.size = size;
     out.sizeReason = reason === undefined ? 0 : 1 + SIZE_REASONS.indexOf(reason);
-    out.featureNs = inference.featureNs;
     out.predictionNs = inference.predictionNs;
+    out.featureNs = this.clock.monotonicNs() - startNs - inference.predictionNs;
     out.row.set(this.loop.encodedRow);
   }
 }
 
-const UNKNOWN_INSTRUMENT: InstrumentContext = { regime: null, toxicityQuantiles: null };
+const NO_CONTEXT: InstrumentContext = { regime: null, toxicityQuantiles: null };
 
 /** Its place among the training interval's values; raw VPIN before any model; NaN where either is unknown. */
 function toxicityOf(vpin: number, context: InstrumentContext, modelAvailable: boolean): number {

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.js';
+import { type Clock, NS_PER_MS } from '../clock.js';
 import type { OrchestratorConfig } from '../config.js';
 import type { Logger } from '../log.js';
 import type { ModelPublisher } from '../shared-memory/model-publisher.js';
@@ -7,7 +7,6 @@ import { InferenceThreads } from './inference-threads.js';
 import { InferenceWorker, type WorkerMetrics } from './inference-worker.js';
 import type { RingLane } from './ring-lane.js';
 
-const NS_PER_MS = 1_000_000;
 /** Time a thread has to load its code and rehearse. */
 const START_MS = 10_000;
 /** Time workers get to finish the request in hand when the pool stops. */

@@ -1,5 +1,3 @@
-const NS_PER_MS = 1_000_000;
-
 /** What one evaluation of the meta-model gave, and what it took. */
 export class InferenceResult {
   constructor(
@@ -14,8 +12,4 @@ export class InferenceResult {
     readonly predictionNs: number,
     readonly totalNs: number,
   ) {}
-
-  exceedsLatencyBudget(budgetMs: number): boolean {
-    return this.totalNs > budgetMs * NS_PER_MS;
-  }
 }

@@ -112,6 +112,7 @@ export class InferenceWorker {
     while (!this.stopping.signal.aborted) {
       try {
         await this.runThread();
+        if (!this.stopping.signal.aborted) throw new Error('its task returned without being stopped');
       } catch (error) {
         if (this.stopping.signal.aborted) break;
         this.restarts++;
@@ -143,9 +144,8 @@ export class InferenceWorker {
     const { lane, publisher, readerId, onBell } = this.parts;
     this.diedStarting = this.isServing ? 0 : this.diedStarting + 1;
     this.enter('starting');
-    this.pulse = NO_PULSE;
     this.judgeSuspect();
-    lane.producer.buryWorker();
+    lane.bury();
     publisher.buryReader(readerId);
     onBell();
     if (this.diedStarting > 1) {
@@ -174,6 +174,7 @@ export class InferenceWorker {
 
   private enter(state: WorkerMetrics['state']): void {
     this.state = state;
+    this.pulse = NO_PULSE;
     this.parts.lane.isServed = state === 'serving';
     if (state !== 'serving') this.parts.onChange();
   }

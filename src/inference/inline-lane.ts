@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import type { EnrichedSignalEvent } from '../market/events.js';
 import type { DispatchCosts } from './dispatch-costs.js';
+import { Fifo } from './fifo.js';
 import type { InlineEvaluation } from './inline-evaluation.js';
 import type { Lane } from './lane.js';
 import type { PendingSignal } from './pending-signal.js';
@@ -11,11 +12,11 @@ const TURN_OVER = Number.NEGATIVE_INFINITY;
 
 /** The main thread as a lane: evaluates at once, and in slices what is too much for one turn of the event loop. */
 export class InlineLane implements Lane {
-  private readonly queue: PendingSignal[] = [];
-  private first = 0;
+  private readonly queue = new Fifo<PendingSignal>();
   /** Whether the rest waits for the next turn. */
   private isDeferred = false;
   private turnStartNs = TURN_OVER;
+  /** Signals evaluated; those that needed nothing computed do not count. */
   evaluatedCount = 0;
 
   constructor(
@@ -26,7 +27,7 @@ export class InlineLane implements Lane {
   ) {}
 
   get heldCount(): number {
-    return this.queue.length - this.first;
+    return this.queue.length;
   }
 
   /** Whether main may go on in this turn of the event loop. A caller that awaits one answer after the other never leaves the microtasks otherwise. */
@@ -39,36 +40,36 @@ export class InlineLane implements Lane {
     this.queue.push(pending);
   }
 
-  commit(nowNs: number): boolean {
-    if (!this.isDeferred && this.first < this.queue.length) this.run(nowNs);
-    return false;
+  commit(nowNs: number): void {
+    if (!this.isDeferred && this.queue.length > 0) this.run(nowNs);
   }
 
   /** A settled signal is passed over when its turn comes. */
   pass(_pending: PendingSignal): void {}
 
   [Symbol.iterator](): Iterator<PendingSignal> {
-    return this.queue.slice(this.first).values();
+    return this.queue[Symbol.iterator]();
   }
 
   private run(startNs: number): void {
-    const { queue } = this;
+    const { queue, evaluation } = this;
     this.beginTurn(startNs);
     let nowNs = startNs;
+    let evaluatedNs = 0;
     let count = 0;
-    while (this.first < queue.length && nowNs - this.turnStartNs < TURN_NS_MAX) {
-      const pending = queue[this.first++]!;
+    while (queue.length > 0 && nowNs - this.turnStartNs < TURN_NS_MAX) {
+      const pending = queue.shift()!;
       if (pending.isSettled) continue;
-      this.settle(pending, this.evaluation.answer(pending.signal, pending.startNs));
-      count++;
+      this.settle(pending, evaluation.answer(pending.signal, pending.startNs));
+      if (pending.signal.isOpen) {
+        evaluatedNs += evaluation.lastNs;
+        count++;
+      }
       nowNs = this.clock.monotonicNs();
     }
     this.evaluatedCount += count;
-    if (count > 0) this.costs.measuredInline(count, nowNs - startNs, nowNs);
-    this.isDeferred = this.first < queue.length;
-    if (this.isDeferred) return;
-    queue.length = 0;
-    this.first = 0;
+    if (count > 0) this.costs.measuredInline(count, evaluatedNs, nowNs);
+    this.isDeferred = queue.length > 0;
   }
 
   /** The turn is timed from its first signal. */

@@ -4,10 +4,8 @@ import type { PendingSignal } from './pending-signal.js';
 export interface Lane extends Iterable<PendingSignal> {
   /** Signals in it, those included that were settled otherwise and still take up room. */
   readonly heldCount: number;
-  /** Adds a signal; {@link commit} sets it going. */
+  /** Adds a signal; the lane's commit sets it going. */
   add(pending: PendingSignal): void;
-  /** True if another thread got something to do. */
-  commit(nowNs: number): boolean;
   /** Spares the lane a signal that has been settled otherwise. */
   pass(pending: PendingSignal): void;
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.js';
 import { HISTORY_BARS_MIN } from '../features/feature-columns.js';
 import type { FeatureSet } from '../features/feature-set.js';
+import { isInstrumentId } from '../market/instrument-id.js';
 import { Evaluation } from '../shared-memory/evaluation.js';
 import { FeatureStoreReader } from '../shared-memory/feature-store-reader.js';
 import { FeatureStoreWriter } from '../shared-memory/feature-store-writer.js';
@@ -8,14 +9,14 @@ import { type EvaluationConfig, SignalEvaluator } from './evaluator.js';
 import type { ServedModel } from './served-model.js';
 
 /** Full evaluations after which the engine has compiled the way from bars to answer. */
-const SIGNALS = 2000;
+const REHEARSED_SIGNALS = 2000;
 /** Rows after which it has compiled the scorer of one more model. */
 export const WARM_UP_ROWS = 2560;
 /** Rows and signals of one step: some tens of microseconds once warm, which is as long as a signal that comes meanwhile waits. */
 const STEP_ROWS = 16;
 const STEP_SIGNALS = 4;
 
-const CAPACITY = 128;
+const STAGE_BARS = 128;
 const MINUTE_NS = 60_000_000_000n;
 /** Known from the first window on. */
 const VPIN = { barsPerBucket: 2, volumeWindow: 20, nBuckets: 10, sigmaWindow: 20 };
@@ -27,7 +28,7 @@ const VPIN = { barsPerBucket: 2, volumeWindow: 20, nBuckets: 10, sigmaWindow: 20
 export class Rehearsal {
   private readonly evaluation: Evaluation;
   private readonly userValues: Float64Array;
-  private signalsLeft = SIGNALS;
+  private signalsLeft = REHEARSED_SIGNALS;
   private stage: { readonly instrumentId: string; readonly evaluator: SignalEvaluator } | null = null;
 
   constructor(
@@ -41,7 +42,7 @@ export class Rehearsal {
 
   /** Evaluates as if there were no model yet. */
   runWithoutModel(): void {
-    this.evaluate(null, SIGNALS / 2);
+    this.evaluate(null, REHEARSED_SIGNALS / 2);
   }
 
   /** One step of getting used to a model; returns how many rows it scored. */
@@ -58,10 +59,10 @@ export class Rehearsal {
   }
 
   private evaluate(model: ServedModel | null, count: number): void {
-    const evaluator = this.evaluatorFor(model?.bundle.instrumentIds[0] ?? 'rehearsal');
+    const evaluator = this.evaluatorFor(model?.bundle.instrumentIds.find(isInstrumentId) ?? 'rehearsal');
     const { userValues } = this;
     for (let k = 0; k < count; k++) {
-      const asOf = HISTORY_BARS_MIN - 1 + (k % (CAPACITY - HISTORY_BARS_MIN));
+      const asOf = HISTORY_BARS_MIN - 1 + (k % (STAGE_BARS - HISTORY_BARS_MIN));
       evaluator.evaluate({ instrument: 0, asOf, side: k % 2 === 0 ? 1 : -1, userValues }, model, this.evaluation);
     }
   }
@@ -69,8 +70,8 @@ export class Rehearsal {
   /** The instrument is one that the model knows, so that its regime is part of the rehearsal. */
   private evaluatorFor(instrumentId: string): SignalEvaluator {
     if (this.stage?.instrumentId === instrumentId) return this.stage.evaluator;
-    const store = new FeatureStoreWriter({ instrumentsMax: 1, barsPerInstrument: CAPACITY, vpin: VPIN });
-    for (let k = 0; k < CAPACITY - 1; k++) {
+    const store = new FeatureStoreWriter({ instrumentsMax: 1, barsPerInstrument: STAGE_BARS, vpin: VPIN });
+    for (let k = 0; k < STAGE_BARS - 1; k++) {
       const close = 100 + Math.sin(k);
       const bar = { open: close, high: close + 1, low: close - 1, close, volume: 100 + (k % 7) };
       store.append(instrumentId, { tsEventNs: BigInt(k + 1) * MINUTE_NS, ...bar });

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.js';
-import { Evaluation, NOT_EVALUATED, type SignalRequest } from '../shared-memory/evaluation.js';
+import { EVALUATED, Evaluation, type SignalRequest } from '../shared-memory/evaluation.js';
 import { EVALUATE, PASS, type SharedSignalRing } from '../shared-memory/signal-ring-layout.js';
 import { SignalRingProducer } from '../shared-memory/signal-ring-producer.js';
 import type { DispatchCosts } from './dispatch-costs.js';
@@ -50,6 +50,7 @@ export class RingLane implements Lane {
     this.firstNew ??= pending.sequence;
   }
 
+  /** Shows the worker what was added. True if that was anything. */
   commit(nowNs: number): boolean {
     const sequence = this.firstNew;
     if (sequence === null) return false;
@@ -83,8 +84,8 @@ export class RingLane implements Lane {
       this.pending[sequence & this.mask] = null;
       if (this.wokenBy?.sequence === sequence) this.measureWakeUp(this.wokenBy.atNs);
       if (pending === null) continue;
-      const isEvaluated = evaluation.status !== NOT_EVALUATED;
-      if (isEvaluated) this.evaluatedCount++;
+      const isEvaluated = evaluation.status === EVALUATED;
+      if (isEvaluated) this.countEvaluated();
       if (!pending.isSettled) this.onTaken(pending, evaluation);
       else if (isEvaluated) this.lateCount++;
     }
@@ -93,6 +94,17 @@ export class RingLane implements Lane {
 
   *[Symbol.iterator](): Iterator<PendingSignal> {
     for (const pending of this.pending) if (pending !== null) yield pending;
+  }
+
+  /** Only after the worker's thread has exited: clears what it left behind. */
+  bury(): void {
+    this.producer.buryWorker();
+    this.wokenBy = null;
+  }
+
+  private countEvaluated(): void {
+    this.evaluatedCount++;
+    this.costs.measuredEvaluation(this.evaluation.featureNs + this.evaluation.predictionNs);
   }
 
   private measureWakeUp(atNs: number): void {

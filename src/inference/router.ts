@@ -1,9 +1,10 @@
-import type { Clock } from '../clock.js';
+import { type Clock, NS_PER_MS } from '../clock.js';
 import type { OrchestratorConfig } from '../config.js';
 import type { OrchestratorError } from '../errors.js';
 import type { DegradedReason, EnrichedSignalEvent } from '../market/events.js';
 import { UNKNOWN_INSTRUMENT } from '../shared-memory/feature-store-writer.js';
 import type { AdmittedSignal } from './admission.js';
+import { obstacleOf } from './answer-desk.js';
 import { BatchBacklog } from './batch-backlog.js';
 import { CompletionPoller } from './completion-poller.js';
 import { Deadlines } from './deadlines.js';
@@ -13,7 +14,6 @@ import type { Lane } from './lane.js';
 import { NO_DEADLINE, PendingSignal } from './pending-signal.js';
 import type { RingLane } from './ring-lane.js';
 
-const NS_PER_MS = 1_000_000;
 /** An instrument leaves its usual worker when that one has this many signals more to do than the least busy. */
 const BACKLOG_TOLERATED = 64;
 
@@ -47,11 +47,15 @@ export class Router {
   constructor(private readonly options: RouterOptions) {
     const { clock } = options;
     this.unanswered = new Int32Array(options.instrumentsMax);
-    this.deadlines = new Deadlines(
-      () => clock.monotonicNs(),
-      (pending) => this.expire(pending),
-    );
+    this.deadlines = new Deadlines({
+      now: () => clock.monotonicNs(),
+      beforeExpiry: () => {
+        for (const lane of options.ringLanes) lane.take(Number.POSITIVE_INFINITY);
+      },
+      onExpired: (pending) => this.expire(pending),
+    });
     this.backlog = new BatchBacklog(
+      options.outstandingMax,
       () => this.isFull,
       (pending) => {
         pending.startNs = clock.monotonicNs();
@@ -108,10 +112,10 @@ export class Router {
   }
 
   /** Answers a signal from its lane. */
-  readonly settle = (pending: PendingSignal, answer: EnrichedSignalEvent): void => {
+  settle(pending: PendingSignal, answer: EnrichedSignalEvent): void {
     this.release(pending);
     pending.settle(answer);
-  };
+  }
 
   /** Resolves when every signal has its answer. */
   drained(): Promise<void> {
@@ -139,13 +143,14 @@ export class Router {
   }
 
   private readonly flush = (): void => {
-    const { config, costs, clock, inlineLane, ringLanes } = this.options;
+    const nowNs = this.options.clock.monotonicNs();
+    if (this.options.inlineLane.hasTimeLeft(nowNs)) this.sendTurn(nowNs);
+    else setImmediate(() => this.sendTurn(this.options.clock.monotonicNs()));
+  };
+
+  private sendTurn(nowNs: number): void {
+    const { config, costs, inlineLane, ringLanes } = this.options;
     const { turn } = this;
-    const nowNs = clock.monotonicNs();
-    if (!inlineLane.hasTimeLeft(nowNs)) {
-      setImmediate(this.flush);
-      return;
-    }
     this.turn = [];
     const inline =
       config.dispatch === 'inline' || (config.dispatch === 'auto' && costs.favoursInline(turn.length, nowNs));
@@ -154,15 +159,14 @@ export class Router {
     for (const lane of ringLanes) submitted = lane.commit(nowNs) || submitted;
     if (submitted) this.poller.resume();
     inlineLane.commit(nowNs);
-  };
+  }
 
   private route(pending: PendingSignal, inline: boolean): void {
     const { signal } = pending;
     const { instrument } = signal;
     const isKnown = instrument !== UNKNOWN_INSTRUMENT;
     if (!isKnown || (!signal.isOpen && this.unanswered[instrument] === 0)) {
-      const obstacle = signal.side === 0 ? undefined : (signal.obstacle ?? undefined);
-      this.settle(pending, this.options.answerWithout(pending, obstacle));
+      this.settle(pending, this.options.answerWithout(pending, obstacleOf(signal)));
       return;
     }
     const lane = this.unanswered[instrument]! > 0 ? this.laneOf[instrument]! : this.chooseLane(instrument, inline);

@@ -63,7 +63,7 @@ class SignalServer {
     this.tell('serving');
     while (!consumer.stopped) {
       if (!consumer.isEmpty) this.serveBatch();
-      else if (!this.models.hasWork && !this.spin()) consumer.sleepUnless(this.hasModelWork);
+      else if (!this.models.hasWork && !this.spin()) consumer.sleepUnless(this.isNeeded);
       if (this.models.hasWork && !this.models.step()) this.tell('prepared');
     }
   }
@@ -109,10 +109,11 @@ class SignalServer {
     return false;
   }
 
-  private readonly hasModelWork = (): boolean => {
-    const has = this.models.hasWork;
+  /** The last look before a sleep. */
+  private readonly isNeeded = (): boolean => {
+    const { hasWork } = this.models;
     this.hooks.beforeWait?.();
-    return has;
+    return hasWork;
   };
 
   private tell(message: WorkerMessage): void {

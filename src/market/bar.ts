@@ -144,6 +144,25 @@ export function findBarFault(open: number, high: number, low: number, close: num
   return null;
 }
 
+const TIMESTAMP_NS_MAX = 2n ** 63n - 1n;
+
+/** Refuses what is no bar with a time, before anything is read of it: INVALID_BAR, or BAD_TIMESTAMP for a time that is no int64 since the epoch. */
+export function checkBarShape(bar: unknown, field: string): asserts bar is Bar {
+  if (typeof bar !== 'object' || bar === null) {
+    throw new OrchestratorError('INVALID_BAR', `${field} must be a bar`, { field });
+  }
+  const { tsEventNs } = bar as Partial<Bar>;
+  if (typeof tsEventNs !== 'bigint' || tsEventNs < 0n || tsEventNs > TIMESTAMP_NS_MAX) {
+    throw new OrchestratorError(
+      'BAD_TIMESTAMP',
+      `${field}.tsEventNs must be nanoseconds since the epoch, as a bigint`,
+      {
+        field: `${field}.tsEventNs`,
+      },
+    );
+  }
+}
+
 /** Refuses a series that holds a faulty bar or whose time does not strictly increase; the message names the bar. */
 export function checkBars(bars: BarSeries, field: string): void {
   for (let i = 0; i < bars.length; i++) {

@@ -30,7 +30,7 @@ export class Evaluation {
   /** The model id's 16 hexadecimal digits as two words. */
   modelIdHigh = 0;
   modelIdLow = 0;
-  /** Time to compute the feature row, regime included. */
+  /** Time for everything but {@link predictionNs}: window, regime, feature row, size. */
   featureNs = 0;
   /** Time to score it. */
   predictionNs = 0;

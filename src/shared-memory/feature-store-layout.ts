@@ -1,5 +1,6 @@
 import type { FeatureColumns } from '../features/feature-columns.js';
 import { invariant } from '../invariant.js';
+import { INSTRUMENT_ID_BYTES_MAX } from '../market/instrument-id.js';
 import { CACHE_LINE_BYTES, LINE_WORDS } from './cache-line.js';
 
 /** The store as it is handed to a thread. */
@@ -15,9 +16,7 @@ export interface StoredColumns extends FeatureColumns {
   readonly vpin: Float64Array;
 }
 
-/** Longest instrument id, in UTF-8. */
-export const INSTRUMENT_ID_BYTES_MAX = 127;
-const NAME_BYTES = 128;
+const NAME_BYTES = INSTRUMENT_ID_BYTES_MAX + 1;
 const VALUE_BYTES = 8;
 const VALUE_COLUMNS = ['open', 'high', 'low', 'close', 'volume', 'logReturn', 'volatility', 'vpin'] as const;
 
@@ -80,13 +79,11 @@ export function publishedAt(instrument: number): number {
   return instrument * LINE_WORDS;
 }
 
-/** Writes an instrument's id: one byte of length, then the text. False for an id that could not be read back: too long, empty, or no well-formed text. */
-export function writeName(names: Uint8Array, instrument: number, instrumentId: string): boolean {
+/** Writes a valid instrument id: one byte of length, then the text. */
+export function writeName(names: Uint8Array, instrument: number, instrumentId: string): void {
   const bytes = new TextEncoder().encode(instrumentId);
-  if (bytes.length === 0 || bytes.length > INSTRUMENT_ID_BYTES_MAX) return false;
   names[instrument * NAME_BYTES] = bytes.length;
   names.set(bytes, instrument * NAME_BYTES + 1);
-  return readName(names, instrument) === instrumentId;
 }
 
 export function readName(names: Uint8Array, instrument: number): string {

@@ -1,11 +1,11 @@
 import { OrchestratorError } from '../errors.js';
 import { HISTORY_BARS_MIN, logReturn, volatilityAt } from '../features/feature-columns.js';
-import { type Bar, BarSeries, checkBars, findBarFault } from '../market/bar.js';
+import { type Bar, BarSeries, checkBarShape, checkBars, findBarFault } from '../market/bar.js';
+import { INSTRUMENT_ID_BYTES_MAX, isInstrumentId } from '../market/instrument-id.js';
 import { VpinIndicator, type VpinOptions } from '../orderflow/vpin.js';
 import {
   type FeatureStoreViews,
   featureStoreBytes,
-  INSTRUMENT_ID_BYTES_MAX,
   publishedAt,
   type SharedFeatureStore,
   type StoredColumns,
@@ -48,13 +48,14 @@ export class FeatureStoreWriter {
         field: 'instrumentId',
       });
     }
-    if (!writeName(this.views.names, index, instrumentId)) {
+    if (!isInstrumentId(instrumentId)) {
       throw new OrchestratorError(
         'INVALID_INSTRUMENT',
         `an instrument id is well-formed text of 1 to ${INSTRUMENT_ID_BYTES_MAX} bytes`,
         { field: 'instrumentId' },
       );
     }
+    writeName(this.views.names, index, instrumentId);
     this.rings.push(new InstrumentRing(this.views, index, this.options));
     this.indices.set(instrumentId, index);
     return index;
@@ -65,8 +66,9 @@ export class FeatureStoreWriter {
     return this.indices.get(instrumentId) ?? UNKNOWN_INSTRUMENT;
   }
 
-  /** Adds one bar; an equal one that is known is skipped. Throws the bar's fault, BAR_CONFLICT or BAR_OUT_OF_ORDER, leaving the store as it was. */
+  /** Adds one bar; an equal one that is known is skipped. Throws the bar's fault, BAR_CONFLICT, BAR_OUT_OF_ORDER or as {@link register}, leaving the store as it was. */
   append(instrumentId: string, bar: Bar): void {
+    checkBarShape(bar, 'bar');
     const fault = findBarFault(bar.open, bar.high, bar.low, bar.close, bar.volume);
     if (fault) throw new OrchestratorError(fault.code, `bar: ${fault.reason}`, { field: `bar.${fault.column}` });
     const ring = this.rings[this.register(instrumentId)]!;
@@ -75,7 +77,7 @@ export class FeatureStoreWriter {
 
   /** Adds the bars that are new, all of them or, if one is refused, none. Throws as {@link append} does, and TOO_FEW_BARS below 100. */
   merge(instrumentId: string, bars: BarSeries | readonly Bar[]): void {
-    const series = bars instanceof BarSeries ? bars : BarSeries.fromBars(bars);
+    const series = bars instanceof BarSeries ? bars : toSeries(bars);
     if (series.length < HISTORY_BARS_MIN) {
       throw new OrchestratorError(
         'TOO_FEW_BARS',
@@ -123,6 +125,14 @@ export class FeatureStoreWriter {
   hasLapped(instrument: number, asOf: number): boolean {
     return this.rings[instrument]?.hasLapped(asOf) ?? false;
   }
+}
+
+function toSeries(bars: readonly Bar[]): BarSeries {
+  if (!Array.isArray(bars)) {
+    throw new OrchestratorError('INVALID_BAR', 'bars must be a BarSeries or an array of bars', { field: 'bars' });
+  }
+  for (const [index, bar] of bars.entries()) checkBarShape(bar, `bars[${index}]`);
+  return BarSeries.fromBars(bars);
 }
 
 class InstrumentRing {

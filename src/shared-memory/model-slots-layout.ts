@@ -1,4 +1,4 @@
-import { CACHE_LINE_BYTES, LINE_WORDS } from './cache-line.js';
+import { alignedToLine, CACHE_LINE_BYTES, LINE_WORDS } from './cache-line.js';
 
 /** The slots as they are handed to a thread. */
 export interface SharedModelSlots {
@@ -17,7 +17,7 @@ export interface SharedModelSlots {
  *   READY[r]   Int32  reader r  version it has got ready for
  *   slots      [N]: generation f64, bytes u32 on a line of their own, then the model
  *
- * Each control word is alone on its 64-byte line. The writer takes a slot that is neither current nor announced; of R + 2 there is always one, so it never
+ * Each control word is alone on its 64-byte line. After a reader's thread has exited, main clears its two words. The writer takes a slot that is neither current nor announced; of R + 2 there is always one, so it never
  * waits. A reader announces a slot and looks again whether it is still the version's: if so, no writer that has not seen the announcement can take it
  * any more. Hazard pointers (Michael 2004).
  */
@@ -25,7 +25,7 @@ export const CURRENT = 0;
 export const STAGED = LINE_WORDS;
 const READERS_AT = 2 * LINE_WORDS;
 const SPARE_SLOTS = 2;
-export const SLOT_HEADER_BYTES = CACHE_LINE_BYTES;
+const SLOT_HEADER_BYTES = CACHE_LINE_BYTES;
 const SLOT_BITS = 8;
 export const READERS_MAX = (1 << SLOT_BITS) - SPARE_SLOTS;
 export const NO_VERSION = 0;
@@ -55,7 +55,7 @@ function controlBytes(readerCount: number): number {
 }
 
 export function createModelSlots(readerCount: number, modelBytesMax: number): SharedModelSlots {
-  const slotBytes = SLOT_HEADER_BYTES + Math.ceil(modelBytesMax / CACHE_LINE_BYTES) * CACHE_LINE_BYTES;
+  const slotBytes = SLOT_HEADER_BYTES + alignedToLine(modelBytesMax);
   const buffer = new SharedArrayBuffer(controlBytes(readerCount) + slotCountFor(readerCount) * slotBytes);
   return { buffer, readerCount, slotBytes };
 }

@@ -33,6 +33,8 @@ export const HEARTBEAT = 5 * LINE_WORDS;
 export const MARMED = 6 * LINE_WORDS;
 export const HOT = 7 * LINE_WORDS;
 const CONTROL_BYTES = 8 * CACHE_LINE_BYTES;
+/** Where the slots begin. */
+export const SLOTS_AT = CONTROL_BYTES;
 
 /** What the worker is to do with a slot. Main may turn it into a skip until the worker has come to it. */
 export const EVALUATE = 0;
@@ -89,8 +91,4 @@ export function createSignalRing(
 
 export function controlWords({ buffer }: SharedSignalRing): Int32Array {
   return new Int32Array(buffer, 0, CONTROL_BYTES / Int32Array.BYTES_PER_ELEMENT);
-}
-
-export function slotsAt(): number {
-  return CONTROL_BYTES;
 }

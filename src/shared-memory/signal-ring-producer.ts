@@ -110,8 +110,10 @@ export class SignalRingProducer {
 
   /** Changes while the worker gets on; null while it has nothing to get on with. */
   pulse(): number | null {
-    const isIdle = Atomics.load(this.control, DONE) === Atomics.load(this.control, TAIL);
-    return isIdle ? null : Atomics.load(this.control, HEARTBEAT);
+    const done = Atomics.load(this.control, DONE);
+    if (done === Atomics.load(this.control, TAIL)) return null;
+    const read = Atomics.load(this.control, HEARTBEAT);
+    return 2 * read + (read === done ? 0 : 1);
   }
 
   /** Only after the worker's thread has exited: clears the words it left behind. */

@@ -2,10 +2,10 @@ import type { Evaluation, EvaluationStatus, SignalRequest } from './evaluation.j
 import {
   EVALUATE,
   type SharedSignalRing,
+  SLOTS_AT,
   type SlotLayout,
   type SlotOperation,
   slotLayout,
-  slotsAt,
 } from './signal-ring-layout.js';
 
 /** A request as it is read from a slot; filled anew for every item. */
@@ -33,9 +33,9 @@ export class SignalRingSlots {
     this.layout = slotLayout(ring.userFeatureCount, ring.columnCount);
     this.mask = ring.slotCount - 1;
     const length = ring.slotCount * this.layout.slotBytes;
-    this.words = new Int32Array(ring.buffer, slotsAt(), length / 4);
-    this.floats = new Float32Array(ring.buffer, slotsAt(), length / 4);
-    this.values = new Float64Array(ring.buffer, slotsAt(), length / 8);
+    this.words = new Int32Array(ring.buffer, SLOTS_AT, length / 4);
+    this.floats = new Float32Array(ring.buffer, SLOTS_AT, length / 4);
+    this.values = new Float64Array(ring.buffer, SLOTS_AT, length / 8);
   }
 
   writeRequest(sequence: number, operation: SlotOperation, request: SignalRequest): void {

@@ -6,6 +6,7 @@ import { type TripleBarrier, type TripleBarrierLabels, tripleBarrierLabels } fro
 import { averageUniqueness } from '../labeling/uniqueness.js';
 import { averageTrueRange } from '../market/atr.js';
 import { type BarSeries, checkBars } from '../market/bar.js';
+import { isInstrumentId } from '../market/instrument-id.js';
 import { VpinIndicator, type VpinOptions } from '../orderflow/vpin.js';
 import { type PrimarySignalName, primarySides } from '../primary/primary-signal.js';
 
@@ -150,7 +151,7 @@ export function buildTrainingSet(
 function checkInstruments(series: readonly TrainingSeries[]): void {
   for (const [index, { instrumentId }] of series.entries()) {
     const field = `series[${index}].instrumentId`;
-    if (typeof instrumentId !== 'string' || instrumentId === '' || instrumentId === '__proto__') {
+    if (typeof instrumentId !== 'string' || !isInstrumentId(instrumentId) || instrumentId === '__proto__') {
       throw new OrchestratorError('INVALID_INSTRUMENT', `${field} is no name for an instrument`, { field });
     }
     if (series.findIndex((other) => other.instrumentId === instrumentId) !== index) {

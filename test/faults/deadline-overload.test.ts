@@ -10,6 +10,7 @@ import { eventually } from '../support/eventually.js';
 import { fullStrength, startFaulty } from '../support/fault-load.js';
 import { type OrderedFault, orderFault } from '../support/faults.js';
 import { ManualClock } from '../support/manual-clock.js';
+import { stopAll } from '../support/opened.js';
 import { INSTRUMENTS, laterBars, ReferenceAnswers, signalAt, twoBundles } from '../support/reference-answers.js';
 import { refusalOf } from '../support/refusal.js';
 import { SignalBook } from '../support/signal-book.js';
@@ -233,18 +234,6 @@ for (const count of [28, 128]) {
   });
 }
 
-test('an answer that was computed before its window was overwritten, and is taken after, is stale too', async () => {
-  const orchestrator = await startFaulty({ workers: 1, inferenceTimeoutMs: 30_000, ...SMALL_STORE });
-  await orchestrator.hotSwapModel(bundles[0]);
-  const answer = orchestrator.processSignal(signalAt(0, NEWEST));
-  await Promise.resolve();
-  // The worker has the signal now and main does not look for its answer before these bars are stored.
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
-  const later = laterBars(0);
-  for (let i = 0; i < later.length; i++) orchestrator.addBar(INSTRUMENTS[0]!, later.at(i));
-  assert.is((await answer).degraded, 'stale-window');
-  await orchestrator.stop();
-});
-
+test.after.each(stopAll);
 test.after(() => reference.stop());
 test.run();

@@ -12,6 +12,7 @@ import {
   startFaulty,
 } from '../support/fault-load.js';
 import { type FaultKind, orderFault, orderPoison } from '../support/faults.js';
+import { stopAll } from '../support/opened.js';
 import { ReferenceAnswers, signalAt, twoBundles } from '../support/reference-answers.js';
 import { SignalBook } from '../support/signal-book.js';
 import { FAULT_SIGNALS } from '../support/sizes.js';
@@ -127,5 +128,6 @@ function plainlyDegraded({ degraded, sizeReason, size, metaConfidence }: Enriche
   return [degraded, sizeReason, size, metaConfidence];
 }
 
+test.after.each(stopAll);
 test.after(() => reference.stop());
 test.run();

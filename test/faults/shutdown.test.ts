@@ -12,6 +12,7 @@ import { silentLogger } from '../support/captured-log.js';
 import { eventually } from '../support/eventually.js';
 import { startFaulty } from '../support/fault-load.js';
 import { orderFault } from '../support/faults.js';
+import { stopAll } from '../support/opened.js';
 import { COMMON_CONFIG, ReferenceAnswers, signalAt, twoBundles } from '../support/reference-answers.js';
 import { refusalOf } from '../support/refusal.js';
 import { SignalBook } from '../support/signal-book.js';
@@ -26,7 +27,7 @@ const PATIENT = { inferenceTimeoutMs: 30_000, workerHangMs: 30_000 };
 interface Stopped {
   readonly book: SignalBook;
   /** What the batch ended in. */
-  readonly batch: 'answered' | string;
+  readonly batch: string;
   readonly stopMs: number;
 }
 
@@ -85,6 +86,7 @@ test('stop() lets healthy workers answer what is on its way, rejects the rest wi
     assert.equal({ missing, doubled, overtaking }, { missing: 0, doubled: 0, overtaking: 0 });
     for (const { code } of book.rejections) assert.is(code, 'STOPPED');
     for (const answer of book.answers) if (answer !== undefined) assert.equal(reference.differences(answer), []);
+    assert.ok(book.emitted.length > 0, 'some had their time');
     assert.ok(batch === 'answered' || batch === 'STOPPED', batch);
   }));
 
@@ -96,7 +98,7 @@ test('stop() with a worker that hangs rejects what it holds, and what waits behi
     assert.is(book.emitted.length, 0);
   }));
 
-test('stop() cancels a training and ends a publication, and leaves neither behind', async () => {
+test('stop() cancels a training and leaves nothing of it behind', async () => {
   const orchestrator = await startFaulty({
     workers: 1,
     userFeatures: [],
@@ -123,7 +125,17 @@ test('stop() while models are being published waits for the publication at hand'
   const before = outcomes.length;
   await Promise.all(swaps);
   assert.is(before, 4, 'nothing is published after stop() has returned');
+  assert.is(outcomes[0], 'published');
   for (const outcome of outcomes) assert.ok(outcome === 'published' || outcome === 'STOPPED', outcome);
+});
+
+test('a batch that is still being admitted when stop() comes is refused as a whole', async () => {
+  const orchestrator = await startFaulty({ workers: 1, ...PATIENT });
+  const batch = refusalOf(() => orchestrator.processSignals(Array.from({ length: 3000 }, () => signalAt(0, 200))));
+  const stopping = orchestrator.stop();
+  assert.is((await batch).code, 'STOPPED');
+  await stopping;
+  assert.is(orchestrator.totals.answered, 0);
 });
 
 test('stop() may be called again and at the same time, and every call returns when all has ended', async () => {
@@ -181,5 +193,6 @@ test('a program that has stopped its orchestrator ends by itself', () => {
   assert.equal(JSON.parse(stdout), { answers: 100, inUse: [] });
 });
 
+test.after.each(stopAll);
 test.after(() => reference.stop());
 test.run();

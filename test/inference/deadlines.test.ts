@@ -11,29 +11,35 @@ const LATER_NS = 3_600_000 * MS;
 /** Nothing here looks into an answer. */
 const ANSWER = Object.freeze({}) as EnrichedSignalEvent;
 
-interface Bench {
+interface Opened {
   readonly clock: ManualClock;
   readonly deadlines: Deadlines;
   readonly expired: PendingSignal[];
+  /** Answered in time, and not looked at yet. */
+  readonly ready: PendingSignal[];
 }
 
-function bench(): Bench {
+function openDeadlines(): Opened {
   const clock = new ManualClock();
   const expired: PendingSignal[] = [];
-  const deadlines = new Deadlines(
-    () => clock.monotonicNs(),
-    (pending) => {
+  const ready: PendingSignal[] = [];
+  const deadlines = new Deadlines({
+    now: () => clock.monotonicNs(),
+    beforeExpiry: () => {
+      for (const pending of ready.splice(0)) pending.settle(ANSWER);
+    },
+    onExpired: (pending) => {
       expired.push(pending);
       pending.settle(ANSWER);
     },
-  );
-  return { clock, deadlines, expired };
+  });
+  return { clock, deadlines, expired, ready };
 }
 
 const due = (ns: number): PendingSignal => pendingOf(admitted(0), ns);
 
 test('signals expire in the order they came in, each not before its deadline', () => {
-  const { clock, deadlines, expired } = bench();
+  const { clock, deadlines, expired } = openDeadlines();
   const all = [1, 2, 2, 3].map((ms) => due(LATER_NS + ms * MS));
   for (const pending of all) deadlines.add(pending);
   deadlines.expire();
@@ -52,8 +58,20 @@ test('signals expire in the order they came in, each not before its deadline', (
   deadlines.clear();
 });
 
+test('what was answered in time and not looked at yet, as after a long pause, does not expire', () => {
+  const { clock, deadlines, expired, ready } = openDeadlines();
+  const all = [1, 2, 3].map((ms) => due(LATER_NS + ms * MS));
+  for (const pending of all) deadlines.add(pending);
+  ready.push(all[0]!, all[2]!);
+  clock.advanceNs(2 * LATER_NS);
+  deadlines.expire();
+  assert.equal(expired.length, 1);
+  assert.is(expired[0], all[1]);
+  deadlines.clear();
+});
+
 test('a signal that has its answer does not expire', () => {
-  const { clock, deadlines, expired } = bench();
+  const { clock, deadlines, expired } = openDeadlines();
   const all = Array.from({ length: 6 }, () => due(LATER_NS));
   for (const pending of all) deadlines.add(pending);
   for (const k of [0, 1, 3, 5]) all[k]!.settle(ANSWER);
@@ -67,7 +85,7 @@ test('a signal that has its answer does not expire', () => {
 });
 
 test('what was cleared never expires', () => {
-  const { clock, deadlines, expired } = bench();
+  const { clock, deadlines, expired } = openDeadlines();
   deadlines.add(due(LATER_NS));
   deadlines.clear();
   const after = due(2 * LATER_NS);
@@ -80,7 +98,7 @@ test('what was cleared never expires', () => {
 });
 
 test('the timer expires what is due without being asked, and goes on to the next', async () => {
-  const { clock, deadlines, expired } = bench();
+  const { clock, deadlines, expired } = openDeadlines();
   for (const ms of [1, 2]) deadlines.add(due(ms * MS));
   clock.advanceNs(MS);
   while (expired.length < 1) await new Promise((resolve) => setTimeout(resolve, 1));
@@ -96,7 +114,7 @@ function queued(deadlines: Deadlines): number {
 }
 
 test('answered signals are let go of: the queue does not grow with the number of signals', () => {
-  const { clock, deadlines } = bench();
+  const { clock, deadlines } = openDeadlines();
   for (let round = 0; round < 50; round++) {
     for (let k = 0; k < 500; k++) {
       const pending = due(clock.monotonicNs() + LATER_NS);

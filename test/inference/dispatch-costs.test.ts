@@ -51,13 +51,28 @@ test('estimates follow what is measured', () => {
     costs.measuredWakeUp(30_000);
   }
   assert.ok(Math.abs(costs.evaluationNs - 9000) < 1);
-  assert.ok(Math.abs(costs.wakeUpNs - 30_000) < 1);
+  assert.ok(Math.abs(costs.wakeUpNs - 30_000) < 30_000 / 16);
+});
+
+test('the first wake-up that is measured replaces what was assumed', () => {
+  const costs = costsOf(0.5, 60);
+  costs.measuredWakeUp(90_000);
+  assert.is(costs.wakeUpNs, 90_000);
+  costs.measuredWakeUp(30_000);
+  assert.is(costs.wakeUpNs, 45_000);
+});
+
+test('one wake-up in ten that takes milliseconds does not move the estimate from the others', () => {
+  const costs = costsOf();
+  for (let k = 0; k < 1000; k++) costs.measuredWakeUp(k % 10 === 0 ? 5e6 : 70_000);
+  assert.ok(costs.wakeUpNs > 60_000 && costs.wakeUpNs < 80_000, `${costs.wakeUpNs} ns`);
 });
 
 test('a pause of the machine moves an estimate by a quarter at most, whatever it took', () => {
   fc.assert(
     fc.property(fc.double({ min: 0, max: 1e12, noNaN: true }), (ns) => {
       const costs = costsOf();
+      for (let k = 0; k < 32; k++) costs.measuredWakeUp(50_000);
       const { evaluationNs, wakeUpNs } = costs;
       costs.measuredInline(1, ns, 0);
       costs.measuredWakeUp(ns);

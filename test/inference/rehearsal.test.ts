@@ -84,7 +84,7 @@ for (const [name, make] of Object.entries(cases)) {
   });
 }
 
-test('a second model is rehearsed as well as the first', async () => {
+test('the rehearsal of a second model leaves no trace either', async () => {
   const subject = await served({});
   const rehearsal = new Rehearsal(subject.config, featureSetOf(trainingPlanOf(subject.config)), systemClock);
   for (const generation of [1, 2]) {

@@ -11,6 +11,7 @@ import { EVALUATED, Evaluation, NOT_EVALUATED } from '../../src/shared-memory/ev
 import { SignalRingConsumer } from '../../src/shared-memory/signal-ring-consumer.js';
 import { createSignalRing, EVALUATE } from '../../src/shared-memory/signal-ring-layout.js';
 import { SlotRequest } from '../../src/shared-memory/signal-ring-slots.js';
+import { fixtureBars } from '../support/bundles.js';
 import { mainSide } from '../support/main-side.js';
 import { admitted } from '../support/pending.js';
 
@@ -32,6 +33,7 @@ class SteppedWorker {
   private readonly request = new SlotRequest(0);
   private readonly evaluation: Evaluation;
   private readonly consumer: SignalRingConsumer;
+  private hasBegun = false;
   evaluated = 0;
 
   constructor(readonly lane: RingLane) {
@@ -44,9 +46,16 @@ class SteppedWorker {
     return this.lane.heldCount;
   }
 
+  /** Takes the next request in hand without answering it. */
+  begin(): void {
+    this.consumer.read(this.request);
+    this.hasBegun = true;
+  }
+
   serve(count = Number.POSITIVE_INFINITY): void {
     for (let k = 0; k < count && !this.consumer.isEmpty; k++) {
-      this.consumer.read(this.request);
+      if (!this.hasBegun) this.consumer.read(this.request);
+      this.hasBegun = false;
       const isEvaluated = this.request.operation === EVALUATE;
       if (isEvaluated) this.evaluated++;
       this.evaluation.status = isEvaluated ? EVALUATED : NOT_EVALUATED;
@@ -56,8 +65,8 @@ class SteppedWorker {
   }
 }
 
-function bench(dispatch: Dispatch, workerCount = 2, outstandingMax = SLOTS) {
-  const { clock, config, featureSet, desk, inline, costs, answers } = mainSide({
+function openRouter(dispatch: Dispatch, workerCount = 2, outstandingMax = SLOTS) {
+  const { clock, config, featureSet, store, desk, inline, costs, answers } = mainSide({
     dispatch,
     wakeUpUs: 12,
     inferenceTimeoutMs: 3_600_000,
@@ -92,7 +101,7 @@ function bench(dispatch: Dispatch, workerCount = 2, outstandingMax = SLOTS) {
       await nextTurn();
     }
   };
-  return { router, workers, submit, finish, answers, clock, inlineLane };
+  return { router, workers, submit, finish, answers, clock, inlineLane, store };
 }
 
 /** Enough open signals of an instrument that main does not take them itself. */
@@ -100,8 +109,21 @@ const many = (instrument: number, count = 10): AdmittedSignal[] =>
   Array.from({ length: count }, () => admitted(instrument));
 const flush = (): Promise<void> => Promise.resolve();
 
+test('an answer that was computed before its window was overwritten, and is taken after, is stale', async () => {
+  const { router, workers, submit, finish, store } = openRouter('pool', 1);
+  const [lapped, whole] = submit(admitted(0, { asOf: 109 }), admitted(1, { asOf: 109 }));
+  await flush();
+  workers[0]!.serve();
+  const later = fixtureBars(300, 3);
+  for (let i = 110; i < later.length; i++) store.append('I0', later.at(i));
+  router.poll();
+  await finish();
+  assert.equal([(await lapped!).degraded, (await lapped!).metaConfidence], ['stale-window', 0.5]);
+  assert.equal([(await whole!).degraded, (await whole!).metaConfidence], [undefined, BY_WORKER]);
+});
+
 test('an instrument has a usual worker', async () => {
-  const { workers, submit, finish, answers } = bench('pool', 3);
+  const { workers, submit, finish, answers } = openRouter('pool', 3);
   for (let k = 0; k < 6; k++) submit(admitted(k));
   submit(admitted(4));
   await flush();
@@ -114,7 +136,7 @@ test('an instrument has a usual worker', async () => {
 });
 
 test('a worker with much more to do than another is relieved of the instruments that wait for nothing there', async () => {
-  const { workers, submit, finish } = bench('pool');
+  const { workers, submit, finish } = openRouter('pool');
   submit(...many(0, 65));
   submit(admitted(2));
   await flush();
@@ -129,7 +151,7 @@ test('a worker with much more to do than another is relieved of the instruments 
 });
 
 test('main takes few signals itself, but not of an instrument whose signals are with a worker', async () => {
-  const { workers, submit, finish, answers } = bench('auto');
+  const { workers, submit, finish, answers } = openRouter('auto');
   submit(...many(0));
   await flush();
   assert.is(workers[0]!.waiting, 10);
@@ -149,7 +171,7 @@ test('main takes few signals itself, but not of an instrument whose signals are 
 
 test('without a serving worker main evaluates itself in auto, and the signals wait in the pool', async () => {
   for (const dispatch of ['auto', 'pool'] as const) {
-    const { workers, submit, finish, answers, inlineLane } = bench(dispatch);
+    const { workers, submit, finish, answers, inlineLane } = openRouter(dispatch);
     workers[0]!.lane.isServed = false;
     submit(...many(0));
     await flush();
@@ -171,7 +193,7 @@ test('without a serving worker main evaluates itself in auto, and the signals wa
 });
 
 test('a flat signal keeps its place behind those of its instrument, and waits for nobody else', async () => {
-  const { submit, finish, answers } = bench('pool');
+  const { submit, finish, answers } = openRouter('pool');
   const order = [admitted(0), admitted(0, { side: 0 }), admitted(0), admitted(1, { side: 0 })];
   submit(...order);
   await flush();
@@ -196,15 +218,15 @@ test('a flat signal keeps its place behind those of its instrument, and waits fo
 });
 
 test('an expired signal is answered by its deadline, the worker is spared it, and a late answer is discarded and counted', async () => {
-  const { router, workers, submit, clock, answers } = bench('pool');
+  const { router, workers, submit, clock, answers } = openRouter('pool');
   const [started, spared] = submit(admitted(0), admitted(0));
   await flush();
   // The first is in the worker's hands when its time is over, the second is not.
-  workers[0]!.serve(1);
+  workers[0]!.begin();
   clock.advanceNs(3_600_000 * MS);
   router.poll();
   for (const answer of await Promise.all([started, spared])) assert.is(answer!.degraded, 'deadline');
-  assert.is(router.heldCount, 1, 'the other slot is not free before the worker has come to it');
+  assert.is(router.heldCount, 2, 'the slots are not free before the worker has come to them');
   workers[0]!.serve();
   while (router.heldCount > 0) await nextTurn();
   assert.equal([workers[0]!.evaluated, workers[0]!.lane.lateCount, answers.length], [1, 1, 2]);
@@ -214,8 +236,19 @@ test('an expired signal is answered by its deadline, the worker is spared it, an
   assert.is((await next!).degraded, undefined);
 });
 
+test('what a worker has answered in time is no late answer because main was busy past the deadline', async () => {
+  const { router, workers, submit, clock } = openRouter('pool');
+  const [inTime, tooLate] = submit(admitted(0), admitted(0));
+  await flush();
+  workers[0]!.serve(1);
+  clock.advanceNs(3_600_000 * MS);
+  router.poll();
+  assert.equal([(await inTime!).degraded, (await tooLate!).degraded], [undefined, 'deadline']);
+  assert.is(workers[0]!.lane.lateCount, 0);
+});
+
 test('slots that expired signals still take up count as full', async () => {
-  const { router, workers, submit, clock, finish } = bench('pool', 2, 4);
+  const { router, workers, submit, clock, finish } = openRouter('pool', 2, 4);
   const waiting = submit(...many(0, 3));
   assert.not(router.isFull);
   submit(admitted(1));
@@ -233,7 +266,7 @@ test('slots that expired signals still take up count as full', async () => {
 });
 
 test('rejecting all rejects what waits anywhere, once, and what is answered already stays answered', async () => {
-  const { router, workers, submit } = bench('pool');
+  const { router, workers, submit } = openRouter('pool');
   const [answered] = submit(admitted(0));
   await flush();
   workers[0]!.serve();
@@ -259,7 +292,7 @@ test('rejecting all rejects what waits anywhere, once, and what is answered alre
 });
 
 test('of a batch no more than 256 signals are on their way at once', async () => {
-  const { router, workers } = bench('pool');
+  const { router, workers } = openRouter('pool');
   const signals = Array.from({ length: 1000 }, (_, k) => admitted(k % 4));
   const batch = router.submitBatch(signals);
   let most = 0;
@@ -280,7 +313,7 @@ test('of a batch no more than 256 signals are on their way at once', async () =>
 });
 
 test('a batch that finds every slot taken by others goes on when those are free', async () => {
-  const { router, workers, submit } = bench('pool', 1, 4);
+  const { router, workers, submit } = openRouter('pool', 1, 4);
   submit(...many(0, 4));
   let isOver = false;
   void router.submitBatch(many(1, 10)).then(() => {

@@ -136,7 +136,7 @@ for (const route of ROUTES) {
   });
 }
 
-test('signals of one instrument that take turns with another model and other lanes still leave in order', async () => {
+test('signals of one instrument that take turns with other lanes still leave in order', async () => {
   const orchestrator = await started({ dispatch: 'auto', workers: 2 });
   const signal = { instrumentId: 'A', signal: 1, timestamp: LATEST_NS } as const;
   const flat = { ...signal, signal: 0 } as const;
@@ -166,7 +166,6 @@ test('a batch with a faulty event is refused with its place, and nothing of it i
     ][index];
     const refusal = await refusalOf(() => orchestrator.processSignals(events as SignalEvent[]));
     assert.is(refusal.code, ['INVALID_SIGNAL', 'INVALID_SIGNAL', 'TOO_FEW_BARS'][index]);
-    assert.match(refusal.field ?? '', `events[${fault}]`);
     assert.is(refusal.field?.indexOf(`events[${fault}]`), 0);
   }
   await orchestrator.processSignals([signal]);

@@ -4,12 +4,8 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Bar } from '../../src/market/bar.js';
-import {
-  featureStoreBytes,
-  INSTRUMENT_ID_BYTES_MAX,
-  publishedAt,
-  viewFeatureStore,
-} from '../../src/shared-memory/feature-store-layout.js';
+import { INSTRUMENT_ID_BYTES_MAX } from '../../src/market/instrument-id.js';
+import { featureStoreBytes, publishedAt, viewFeatureStore } from '../../src/shared-memory/feature-store-layout.js';
 import { FeatureStoreReader } from '../../src/shared-memory/feature-store-reader.js';
 import { FeatureStoreWriter } from '../../src/shared-memory/feature-store-writer.js';
 import { refusalOf } from '../support/refusal.js';

@@ -4,10 +4,17 @@ import * as assert from 'uvu/assert';
 import { publishedAt, viewFeatureStore } from '../../src/shared-memory/feature-store-layout.js';
 import { FeatureStoreReader } from '../../src/shared-memory/feature-store-reader.js';
 import { FeatureStoreWriter } from '../../src/shared-memory/feature-store-writer.js';
-import { PHASES, phasedBar, phasedColumns, RACE_CAPACITY, RACE_COLUMNS, RACE_VPIN } from '../support/phased-bars.js';
+import {
+  PHASES,
+  phasedBar,
+  phasedColumns,
+  RACE_CAPACITY,
+  RACE_COLUMNS,
+  RACE_VPIN,
+  WindowRace,
+} from '../support/phased-bars.js';
 import { RACE_WINDOWS } from '../support/sizes.js';
 import { unlessHung, withThread } from '../support/threads.js';
-import { WindowRace } from '../support/window-race.js';
 
 /** Torn windows the control must have taken before the race may end. */
 const CONTROL_TORN_MIN = 100;

@@ -131,6 +131,34 @@ test('bars older than the ring keeps were known once and are skipped', () => {
   assert.is(asOf(store, 'X', bars[399]!.tsEventNs), 399);
 });
 
+test('what is no bar, or has no time, is refused before anything is kept of it', async () => {
+  const [bar] = barsOf(1) as [Bar];
+  const store = storeOf([], 1);
+  const faulty: readonly (readonly [unknown, string, string])[] = [
+    [null, 'INVALID_BAR', 'bar'],
+    ['bar', 'INVALID_BAR', 'bar'],
+    [{ ...bar, tsEventNs: 17 }, 'BAD_TIMESTAMP', 'bar.tsEventNs'],
+    [{ ...bar, tsEventNs: -1n }, 'BAD_TIMESTAMP', 'bar.tsEventNs'],
+    [{ ...bar, tsEventNs: 2n ** 63n }, 'BAD_TIMESTAMP', 'bar.tsEventNs'],
+  ];
+  for (const [what, code, field] of faulty) {
+    const refusal = await refusalOf(() => store.append('bad', what as Bar));
+    assert.equal([refusal.code, refusal.field], [code, field]);
+  }
+  const many = barsOf(120);
+  const merged: readonly (readonly [unknown, string, string])[] = [
+    ['bars', 'INVALID_BAR', 'bars'],
+    [many.map((one, k) => (k === 7 ? null : one)), 'INVALID_BAR', 'bars[7]'],
+    [many.map((one, k) => (k === 7 ? { ...one, tsEventNs: 7 } : one)), 'BAD_TIMESTAMP', 'bars[7].tsEventNs'],
+  ];
+  for (const [what, code, field] of merged) {
+    const refusal = await refusalOf(() => store.merge('bad', what as Bar[]));
+    assert.equal([refusal.code, refusal.field], [code, field]);
+  }
+  store.append('good', bar);
+  assert.is(asOf(store, 'good', bar.tsEventNs), 0, 'the refused ones took no place');
+});
+
 test('instruments beyond the bound are refused and the known ones go on', async () => {
   const bars = barsOf(3);
   const store = storeOf(bars.slice(0, 1));

@@ -13,9 +13,9 @@ import {
   PASS,
   POISONED,
   type SharedSignalRing,
+  SLOTS_AT,
   STOP,
   slotLayout,
-  slotsAt,
   TAIL,
 } from '../../src/shared-memory/signal-ring-layout.js';
 import { SignalRingProducer } from '../../src/shared-memory/signal-ring-producer.js';
@@ -139,7 +139,7 @@ test('the halves of all slots lie on lines of their own, and their fields do not
       assert.is((userValuesAt % 8) + (answerValuesAt % 8) + (rowAt % 4), 0);
     }
   }
-  assert.is(slotsAt() % LINE_BYTES, 0);
+  assert.is(SLOTS_AT % LINE_BYTES, 0);
 });
 
 test('a request and its answer touch no line in common, nor any of another slot', () => {

@@ -8,6 +8,7 @@ import { seededUniform } from '../../src/random.js';
 import { silentLogger } from './captured-log.js';
 import { eventually } from './eventually.js';
 import { type FaultKind, type OrderedFault, orderFault, REQUEST_FAULTS } from './faults.js';
+import { remembered } from './opened.js';
 import {
   BAR_COUNT,
   COMMON_CONFIG,
@@ -76,7 +77,7 @@ export async function startFaulty(
     { ...COMMON_CONFIG, dispatch: 'pool', ...config, store },
     { logger: silentLogger, inferenceWorkerUrl: FAULTY_WORKER, ...dependencies },
   );
-  await orchestrator.start();
+  await remembered(orchestrator).start();
   storeBars(orchestrator);
   return orchestrator;
 }

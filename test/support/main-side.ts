@@ -12,14 +12,14 @@ import { ModelReader } from '../../src/shared-memory/model-reader.js';
 import { createModelSlots } from '../../src/shared-memory/model-slots-layout.js';
 import { featureSetOf, trainingPlanOf } from '../../src/training/training-plan.js';
 import { fixtureBars } from './bundles.js';
+import { silentLogger } from './captured-log.js';
 import { ManualClock } from './manual-clock.js';
 
 const INSTRUMENTS = 8;
 const MODEL_BYTES = 64;
 
 /** The main thread's real parts without threads and without a model, on a clock that moves by `answerNs` with every answer. */
-export function mainSide(input: OrchestratorConfigInput = {}, answerNs = 0) {
-  const clock = new ManualClock();
+export function mainSide(input: OrchestratorConfigInput = {}, answerNs = 0, clock = new ManualClock()) {
   const config = OrchestratorConfig.parse({ store: { instrumentsMax: INSTRUMENTS, barsPerInstrument: 128 }, ...input });
   const featureSet = featureSetOf(trainingPlanOf(config));
   const store = new FeatureStoreWriter({ ...config.store, vpin: config.vpin });
@@ -33,6 +33,17 @@ export function mainSide(input: OrchestratorConfigInput = {}, answerNs = 0) {
   const rehearsal = new Rehearsal(config, featureSet, clock);
   const models = new ModelFollower(new ModelReader(createModelSlots(1, MODEL_BYTES), 0), rehearsal);
   const evaluator = new SignalEvaluator(config, new FeatureStoreReader(store.shared), featureSet, clock);
-  const inline = new InlineEvaluation(models, evaluator, desk, featureSet.columnCount);
-  return { clock, config, featureSet, desk, inline, costs: new DispatchCosts(config), answers };
+  const inline = new InlineEvaluation(models, evaluator, desk, silentLogger, featureSet.columnCount);
+  return {
+    clock,
+    config,
+    featureSet,
+    store,
+    desk,
+    models,
+    evaluator,
+    inline,
+    costs: new DispatchCosts(config),
+    answers,
+  };
 }

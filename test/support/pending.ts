@@ -1,5 +1,5 @@
 import { AdmittedSignal } from '../../src/inference/admission.js';
-import { PendingSignal } from '../../src/inference/pending-signal.js';
+import { NO_DEADLINE, PendingSignal } from '../../src/inference/pending-signal.js';
 import type { EnrichedSignalEvent, SignalEvent } from '../../src/market/events.js';
 import type { WindowObstacle } from '../../src/shared-memory/feature-store-writer.js';
 
@@ -17,7 +17,7 @@ export function admitted(
 /** A pending signal nobody waits for, unless told who. */
 export function pendingOf(
   signal: AdmittedSignal,
-  deadlineNs = Number.POSITIVE_INFINITY,
+  deadlineNs = NO_DEADLINE,
   onAnswer: (answer: EnrichedSignalEvent) => void = () => undefined,
 ): PendingSignal {
   return new PendingSignal(signal, 0, deadlineNs, onAnswer, () => undefined);

@@ -29,3 +29,6 @@ export function phasedColumns(): Float64Array[] {
   const columns = new FeatureStoreReader(store.shared).columnsOf(0);
   return RACE_COLUMNS.map((name) => columns[name].slice(3 * PHASES, 4 * PHASES));
 }
+
+/** Words that a racing reader and the test share. */
+export const WindowRace = { accepted: 0, torn: 1, controlTorn: 2, stop: 3, words: 4 } as const;

@@ -2,6 +2,7 @@ import type { BarSeries } from '../../src/market/bar.js';
 import type { EnrichedSignalEvent, SignalEvent } from '../../src/market/events.js';
 import type { ModelBundle } from '../../src/model/bundle.js';
 import { ML4TOrchestrator } from '../../src/orchestrator.js';
+import { ANSWER_FIELDS } from './answer-bits.js';
 import { bundleFor, FAST_VPIN, FIXTURE_INSTRUMENT, fixtureBars, relabelled } from './bundles.js';
 import { silentLogger } from './captured-log.js';
 import { FAULT_FEATURE } from './faults.js';
@@ -53,21 +54,6 @@ async function knowingBundle(seed: number): Promise<ModelBundle> {
   });
 }
 
-const COMPARED = [
-  'metaConfidence',
-  'regimeWeight',
-  'toxicity',
-  'size',
-  'sizeReason',
-  'modelAvailable',
-  'toxicityAvailable',
-  'regimeAvailable',
-  'asOfNs',
-  'asOfSequence',
-  'modelId',
-  'degraded',
-] as const;
-
 /** The same system without threads and so without faults, one for each bundle: what an answer must equal bit for bit. */
 export class ReferenceAnswers {
   private readonly known = new Map<string, EnrichedSignalEvent>();
@@ -94,7 +80,7 @@ export class ReferenceAnswers {
     if (system === undefined) return ['modelId'];
     const wanted = this.known.get(key) ?? system.processSignalSync(answer.signalEvent);
     this.known.set(key, wanted);
-    return COMPARED.filter((name) => !Object.is(answer[name], wanted[name]));
+    return ANSWER_FIELDS.filter((name) => !Object.is(answer[name], wanted[name]));
   }
 
   async stop(): Promise<void> {

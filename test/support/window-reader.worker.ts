@@ -3,8 +3,7 @@ import { HISTORY_BARS_MIN } from '../../src/features/feature-columns.js';
 import { invariant } from '../../src/invariant.js';
 import type { SharedFeatureStore } from '../../src/shared-memory/feature-store-layout.js';
 import { FeatureStoreReader } from '../../src/shared-memory/feature-store-reader.js';
-import { PHASES, phasedColumns, RACE_CAPACITY, RACE_COLUMNS } from './phased-bars.js';
-import { WindowRace } from './window-race.js';
+import { PHASES, phasedColumns, RACE_CAPACITY, RACE_COLUMNS, WindowRace } from './phased-bars.js';
 
 /** Reads windows while main writes, and counts those that were taken as whole, by the reader's check and by one that is off by one, and were torn. */
 const { store, counts } = workerData as { store: SharedFeatureStore; counts: SharedArrayBuffer };
