@@ -34,7 +34,7 @@ export const SWAPS = full ? 10_000 : 1000;
 /** Runs of which the median worst lateness of a timer counts. */
 export const LATENESS_RUNS = full ? 15 : 5;
 /** Signals under which inference threads break, in each of four pools. */
-export const FAULT_SIGNALS = full ? 50_000 : 4000;
+export const FAULT_SIGNALS = full ? 50_000 : 5000;
 /** Signals refused while there is no room, after which memory must not have grown. */
 export const REFUSALS = full ? 500_000 : 50_000;
 /** Rounds in which deadlines, held workers and answers mix. */
