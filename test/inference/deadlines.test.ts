@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { Deadlines } from '../../src/inference/deadlines.js';
 import type { PendingSignal } from '../../src/inference/pending-signal.js';
 import type { EnrichedSignalEvent } from '../../src/market/events.js';
+import { eventually } from '../support/eventually.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { admitted, pendingOf } from '../support/pending.js';
 
@@ -101,10 +102,10 @@ test('the timer expires what is due without being asked, and goes on to the next
   const { clock, deadlines, expired } = openDeadlines();
   for (const ms of [1, 2]) deadlines.add(due(ms * MS));
   clock.advanceNs(MS);
-  while (expired.length < 1) await new Promise((resolve) => setTimeout(resolve, 1));
+  await eventually(() => expired.length >= 1, 'a deadline to be kept');
   assert.is(expired.length, 1);
   clock.advanceNs(MS);
-  while (expired.length < 2) await new Promise((resolve) => setTimeout(resolve, 1));
+  await eventually(() => expired.length >= 2, 'a deadline to be kept');
   deadlines.clear();
 });
 
