@@ -45,6 +45,21 @@ export type ErrorCode =
   | 'TRAINING_QUEUE_FULL'
   | 'TRAINING_FAILED'
   | 'TRAINING_WORKER_DIED'
+  // outcomes
+  | 'UNKNOWN_SIGNAL'
+  | 'INVALID_OUTCOME'
+  | 'OUTCOME_FINAL'
+  // durable state
+  | 'DATA_DIR_IN_USE'
+  | 'DATA_DIR_UNUSABLE'
+  | 'STORE_DAMAGED'
+  | 'STORE_VERSION_UNKNOWN'
+  | 'STORE_WRITE_FAILED'
+  | 'STORE_BEHIND'
+  | 'NO_DATA_DIR'
+  // promotion and rollback
+  | 'NO_SUCH_MODEL'
+  | 'NO_PREVIOUS_MODEL'
   // state files and lifecycle
   | 'STATE_CORRUPT'
   | 'NOT_STARTED'

@@ -1,5 +1,5 @@
 import { OrchestratorError } from '../errors.js';
-import { ATR_PERIOD, trueRange } from '../market/atr.js';
+import { averageTrueRangeAt } from '../market/atr.js';
 import type { BarSeries } from '../market/bar.js';
 import {
   deriveFeatureColumns,
@@ -61,7 +61,7 @@ export function writeFeatureRow(
   const lastReturn = columns.logReturn[base + (i & mask)]! / divisor;
 
   out[offset] = volatility;
-  out[offset + 1] = simpleAtr(columns, i) / price;
+  out[offset + 1] = averageTrueRangeAt(columns, i) / price;
   out[offset + 2] = momentum;
   out[offset + 3] = i >= VOL_OF_VOL_FIRST ? rollingDeviation(columns.volatility, base, mask, i) : Number.NaN;
   out[offset + 4] = Math.abs(momentum) / divisor;
@@ -127,18 +127,6 @@ export function featureMatrix(
     writeFeatureRow(columns, i, sides[i]!, toxicity[i]!, regime[i]!, data, k * FEATURE_COUNT);
   }
   return { data, rows: rows.length, columns: FEATURE_COUNT };
-}
-
-/** ATR(14, simple) of bar i, summed as {@link averageTrueRange} does. */
-function simpleAtr(columns: FeatureColumns, i: number): number {
-  const { base, mask, high, low, close } = columns;
-  const count = Math.min(i + 1, ATR_PERIOD);
-  let sum = 0;
-  for (let j = i - count + 1; j <= i; j++) {
-    const at = base + (j & mask);
-    sum += trueRange(high[at]!, low[at]!, close[base + (Math.max(j - 1, 0) & mask)]!);
-  }
-  return sum / count;
 }
 
 function volumeRatio(volume: number, mean: number): number {

@@ -1,30 +1,20 @@
 import { OrchestratorError } from '../errors.js';
 import { averageTrueRange } from '../market/atr.js';
 import type { BarSeries } from '../market/bar.js';
+import { completeTripleBarrier, OUTCOMES, type TripleBarrierOptions } from './barrier.js';
+import { BarrierFollower } from './barrier-follower.js';
 
-export interface TripleBarrierOptions {
-  /** Profit barrier in units of ATR, default 2. */
-  ptMultiplier?: number;
-  /** Stop barrier in units of ATR, default 1. */
-  slMultiplier?: number;
-  /** Horizon H in bars, default 10. */
-  maxHoldingBars?: number;
-  /** Which prices touch a barrier, default 'high-low'. */
-  touch?: 'close' | 'high-low';
-  /** Where the position is entered, default 'next-open'. */
-  entry?: 'signal-close' | 'next-open';
-  /** Round-trip cost in basis points, default 0. */
-  costBps?: number;
-  /** What the return must exceed for meta-label 1, default 0. */
-  minReturn?: number;
-  /** Which return decides the meta-label, default 'gross': with cost inside, a model learns when trading is dear instead of when the side is right. */
-  labelCost?: 'gross' | 'net';
-}
-
-export type TripleBarrier = Readonly<Required<TripleBarrierOptions>>;
-
-export const OUTCOMES = ['profit', 'stop', 'timeout'] as const;
-export type Outcome = (typeof OUTCOMES)[number];
+export {
+  type BarrierPosition,
+  type BarrierTouch,
+  completeTripleBarrier,
+  OUTCOMES,
+  type Outcome,
+  placeBarriers,
+  type TripleBarrier,
+  type TripleBarrierOptions,
+  touchBarrier,
+} from './barrier.js';
 
 /** Parallel arrays over the labelled signals, in bar order. */
 export interface TripleBarrierLabels {
@@ -53,46 +43,6 @@ export interface TripleBarrierLabels {
   };
 }
 
-/** A position between its barriers. `side` +1 or −1; prices absolute. */
-export interface BarrierPosition {
-  readonly side: number;
-  readonly profitPrice: number;
-  readonly stopPrice: number;
-  readonly touch: TripleBarrier['touch'];
-}
-
-/** How one bar ended a position; null from {@link touchBarrier} means it is still open. */
-export interface BarrierTouch {
-  readonly outcome: 'profit' | 'stop';
-  readonly exitPrice: number;
-  readonly ambiguous: boolean;
-}
-
-/** Defaults filled in. Throws OUT_OF_RANGE naming the option. */
-export function completeTripleBarrier(options: TripleBarrierOptions = {}): TripleBarrier {
-  const complete: TripleBarrier = {
-    ptMultiplier: options.ptMultiplier ?? 2,
-    slMultiplier: options.slMultiplier ?? 1,
-    maxHoldingBars: options.maxHoldingBars ?? 10,
-    touch: options.touch ?? 'high-low',
-    entry: options.entry ?? 'next-open',
-    costBps: options.costBps ?? 0,
-    minReturn: options.minReturn ?? 0,
-    labelCost: options.labelCost ?? 'gross',
-  };
-  const refuse = (field: keyof TripleBarrier, rule: string): never => {
-    throw new OrchestratorError('OUT_OF_RANGE', `${field} ${complete[field]} is not ${rule}`, { field });
-  };
-  for (const field of ['ptMultiplier', 'slMultiplier'] as const) {
-    if (!(complete[field] > 0 && Number.isFinite(complete[field]))) refuse(field, 'a positive number');
-  }
-  if (!(Number.isInteger(complete.maxHoldingBars) && complete.maxHoldingBars > 0))
-    refuse('maxHoldingBars', 'a positive integer');
-  if (!(complete.costBps >= 0 && Number.isFinite(complete.costBps))) refuse('costBps', 'a number from 0 up');
-  if (!Number.isFinite(complete.minReturn)) refuse('minReturn', 'a number');
-  return complete;
-}
-
 /**
  * Triple-barrier labels on the side-aligned path (López de Prado 2018, ch. 3): a short's profit lies below its entry and its stop above.
  * The signal at bar i is decided at its close, with the unit u = ATR[i] known then. `sides` holds −1, 0, +1 by bar; 0 is no signal.
@@ -116,6 +66,8 @@ export function tripleBarrierLabels(
   const counts = { profit: 0, stop: 0, timeout: 0, ambiguous: 0, censored: 0, noVolatility: 0 };
   const signals = sides.reduce((count, side) => count + Math.abs(Math.sign(side)), 0);
   const labels = allocate(signals);
+  const follower = new BarrierFollower(barrier);
+  const path = { base: 0, mask: -1, open: bars.open, high: bars.high, low: bars.low, close: bars.close };
   let n = 0;
   for (let i = 0; i < bars.length; i++) {
     const side = sides[i]!;
@@ -127,97 +79,28 @@ export function tripleBarrierLabels(
       counts.noVolatility++;
       continue;
     }
-    const exit = followPosition(bars, i, side, unit, barrier);
-    if (exit === null) {
+    follower.start(path, i, side, unit);
+    follower.follow(path, bars.length - 1);
+    const { outcome } = follower;
+    if (outcome === null) {
       counts.censored++;
       continue;
     }
-    const grossReturn = side * (exit.price / exit.entryPrice - 1);
-    const netReturn = grossReturn - barrier.costBps / 10_000;
-    counts[exit.outcome]++;
-    if (exit.ambiguous) counts.ambiguous++;
+    const { grossReturn, netReturn, grossR, metaLabel } = follower.judge();
+    counts[outcome]++;
+    if (follower.ambiguous) counts.ambiguous++;
     labels.signalBar[n] = i;
-    labels.outcome[n] = OUTCOMES.indexOf(exit.outcome);
-    labels.exitBar[n] = exit.bar;
+    labels.outcome[n] = OUTCOMES.indexOf(outcome);
+    labels.exitBar[n] = follower.bar;
     labels.grossReturn[n] = grossReturn;
     labels.netReturn[n] = netReturn;
-    labels.grossR[n] = grossReturn / (unit / exit.entryPrice);
-    labels.metaLabel[n] = (barrier.labelCost === 'net' ? netReturn : grossReturn) > barrier.minReturn ? 1 : 0;
-    labels.ambiguous[n] = exit.ambiguous ? 1 : 0;
+    labels.grossR[n] = grossR;
+    labels.metaLabel[n] = metaLabel;
+    labels.ambiguous[n] = follower.ambiguous ? 1 : 0;
     labels.horizonClosed[n] = i + barrier.maxHoldingBars < bars.length ? 1 : 0;
     n++;
   }
   return { ...truncate(labels, n), counts };
-}
-
-/** The barriers of a position entered at `entryPrice`, `unit` being the ATR at the signal. */
-export function placeBarriers(entryPrice: number, side: number, unit: number, barrier: TripleBarrier): BarrierPosition {
-  return {
-    side,
-    profitPrice: entryPrice + side * barrier.ptMultiplier * unit,
-    stopPrice: entryPrice - side * barrier.slMultiplier * unit,
-    touch: barrier.touch,
-  };
-}
-
-/**
- * Whether one bar ends a position. With 'high-low' a bar that opens beyond a level leaves there at its open (unless it was entered at that open),
- * and of two levels inside one bar the stop is taken to be first.
- */
-export function touchBarrier(
-  position: BarrierPosition,
-  open: number,
-  high: number,
-  low: number,
-  close: number,
-  enteredAtOpen: boolean,
-): BarrierTouch | null {
-  const { side, profitPrice, stopPrice } = position;
-  const reachesProfit = (price: number): boolean => side * (price - profitPrice) >= 0;
-  const reachesStop = (price: number): boolean => side * (price - stopPrice) <= 0;
-  if (position.touch === 'close') {
-    if (reachesProfit(close)) return { outcome: 'profit', exitPrice: close, ambiguous: false };
-    return reachesStop(close) ? { outcome: 'stop', exitPrice: close, ambiguous: false } : null;
-  }
-  if (!enteredAtOpen) {
-    if (reachesProfit(open)) return { outcome: 'profit', exitPrice: open, ambiguous: false };
-    if (reachesStop(open)) return { outcome: 'stop', exitPrice: open, ambiguous: false };
-  }
-  const favourable = side > 0 ? high : low;
-  const adverse = side > 0 ? low : high;
-  if (reachesStop(adverse)) return { outcome: 'stop', exitPrice: stopPrice, ambiguous: reachesProfit(favourable) };
-  return reachesProfit(favourable) ? { outcome: 'profit', exitPrice: profitPrice, ambiguous: false } : null;
-}
-
-interface PositionExit {
-  readonly outcome: Outcome;
-  readonly bar: number;
-  readonly entryPrice: number;
-  readonly price: number;
-  readonly ambiguous: boolean;
-}
-
-function followPosition(
-  bars: BarSeries,
-  i: number,
-  side: number,
-  unit: number,
-  barrier: TripleBarrier,
-): PositionExit | null {
-  const nextOpen = barrier.entry === 'next-open';
-  if (nextOpen && i + 1 >= bars.length) return null;
-  const entryPrice = nextOpen ? bars.open[i + 1]! : bars.close[i]!;
-  const position = placeBarriers(entryPrice, side, unit, barrier);
-  const timeoutBar = i + barrier.maxHoldingBars;
-  const last = Math.min(timeoutBar, bars.length - 1);
-  for (let j = i + 1; j <= last; j++) {
-    const entered = nextOpen && j === i + 1;
-    const touch = touchBarrier(position, bars.open[j]!, bars.high[j]!, bars.low[j]!, bars.close[j]!, entered);
-    if (touch)
-      return { outcome: touch.outcome, bar: j, entryPrice, price: touch.exitPrice, ambiguous: touch.ambiguous };
-  }
-  if (timeoutBar >= bars.length) return null;
-  return { outcome: 'timeout', bar: timeoutBar, entryPrice, price: bars.close[timeoutBar]!, ambiguous: false };
 }
 
 function allocate(count: number): Omit<TripleBarrierLabels, 'counts'> {

@@ -26,6 +26,27 @@ export function averageTrueRange(bars: BarSeries, options: AtrOptions = {}): Flo
   return options.smoothing === 'wilder' ? wilder(ranges, period) : simple(ranges, period);
 }
 
+/** Columns in which bar i lies at `base + (i & mask)`. */
+export interface PriceColumns {
+  readonly base: number;
+  readonly mask: number;
+  readonly high: Float64Array;
+  readonly low: Float64Array;
+  readonly close: Float64Array;
+}
+
+/** ATR(14), simple smoothing, of bar i: the bits of `averageTrueRange` over any series that holds its last 15 bars. */
+export function averageTrueRangeAt(columns: PriceColumns, i: number): number {
+  const { base, mask, high, low, close } = columns;
+  const count = Math.min(i + 1, ATR_PERIOD);
+  let sum = 0;
+  for (let j = i - count + 1; j <= i; j++) {
+    const at = base + (j & mask);
+    sum += trueRange(high[at]!, low[at]!, close[base + (Math.max(j - 1, 0) & mask)]!);
+  }
+  return sum / count;
+}
+
 /** The range of a bar widened to the close before it. */
 export function trueRange(high: number, low: number, closeBefore: number): number {
   return Math.max(closeBefore, high) - Math.min(closeBefore, low);

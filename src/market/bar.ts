@@ -144,7 +144,8 @@ export function findBarFault(open: number, high: number, low: number, close: num
   return null;
 }
 
-const TIMESTAMP_NS_MAX = 2n ** 63n - 1n;
+/** Times are int64. */
+export const TIMESTAMP_NS_MAX = 2n ** 63n - 1n;
 
 /** Refuses what is no bar with a time, before anything is read of it: INVALID_BAR, or BAD_TIMESTAMP for a time that is no int64 since the epoch. */
 export function checkBarShape(bar: unknown, field: string): asserts bar is Bar {

@@ -47,5 +47,54 @@ export interface EnrichedSignalEvent {
   readonly modelId: string;
   readonly latencyNs: number;
   readonly degraded?: DegradedReason;
+  /** Resolves when the signal and its answer are durable, so that they are followed to the end whatever happens; rejects with NO_DATA_DIR, or with STORE_WRITE_FAILED when they never will be. */
+  readonly recorded: Promise<void>;
   toMetaOutput(): MetaOutput;
+}
+
+/** Why a retrain is asked for. */
+export type RetrainReason =
+  | 'accuracy_degradation'
+  | 'sample_count'
+  | 'time_interval'
+  | 'manual'
+  | 'skill_loss'
+  | 'base_rate_shift';
+
+/** A retrain that is due. Accuracies are NaN while too few labels are known. */
+export interface RetrainTrigger {
+  /** The most urgent reason. */
+  readonly reason: RetrainReason;
+  /** All of them, most urgent first. */
+  readonly reasons: readonly RetrainReason[];
+  readonly baselineAccuracy: number;
+  readonly currentAccuracy: number;
+  readonly accuracyDrop: number;
+  /** Nanoseconds since the epoch. */
+  readonly timestamp: bigint;
+  /** 1 the most urgent. */
+  readonly priority: 1 | 2 | 3;
+}
+
+/** How a followed signal ended. 'censored': it cannot be judged, having no volatility or no bars to follow it on; 'expired': its instrument stopped sending bars. */
+export type SignalOutcome = 'profit' | 'stop' | 'timeout' | 'censored' | 'expired';
+
+/** The end of one followed signal. Returns and the meta-label are null where the outcome says nothing about them. */
+export interface OutcomeEvent {
+  readonly signalId: string;
+  readonly instrumentId: string;
+  readonly outcome: SignalOutcome;
+  /** 'user': told by the user instead of found by the barriers. */
+  readonly source: 'barriers' | 'user';
+  readonly metaLabel: 0 | 1 | null;
+  /** s(exit/E − 1). */
+  readonly grossReturn: number | null;
+  /** Less the round-trip cost. */
+  readonly netReturn: number | null;
+  /** grossReturn in units of the barrier. */
+  readonly grossR: number | null;
+  readonly ambiguous: boolean;
+  /** The bar it left at: sequence number and close; −1 and 0 for none. */
+  readonly exitSequence: number;
+  readonly exitNs: bigint;
 }

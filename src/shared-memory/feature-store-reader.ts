@@ -46,6 +46,21 @@ export class FeatureStoreReader {
     return asOf - HISTORY_BARS_MIN + 1 >= this.newest(instrument) + 2 - this.capacity;
   }
 
+  /** The oldest bar that the writer leaves alone while it writes the next one; 0 for an instrument without bars. */
+  oldest(instrument: number): number {
+    return Math.max(0, this.newest(instrument) + 2 - this.capacity);
+  }
+
+  /** Opening prices of all instruments, to be read by the base and mask of {@link columnsOf}. */
+  get open(): Float64Array {
+    return this.views.open;
+  }
+
+  /** When a bar between {@link oldest} and {@link newest} closed. */
+  tsEventNs(instrument: number, sequence: number): bigint {
+    return this.views.tsEventNs[instrument * this.capacity + (sequence & (this.capacity - 1))]!;
+  }
+
   columnsOf(instrument: number): StoredColumns {
     const known = this.columns[instrument];
     if (known !== undefined) return known;

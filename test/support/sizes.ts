@@ -39,3 +39,36 @@ export const FAULT_SIGNALS = full ? 50_000 : 5000;
 export const REFUSALS = full ? 500_000 : 50_000;
 /** Rounds in which deadlines, held workers and answers mix. */
 export const MIXED_ROUNDS = full ? 5000 : 300;
+/** False alarms over which the labels between them are averaged, for each overlap. */
+export const FALSE_ALARMS = full ? 4000 : 600;
+/** Finite histories on which detectors are calibrated. */
+export const DETECTOR_HISTORIES = full ? 200 : 30;
+/** Drifts after each of which the delay of the first alarm is measured. */
+export const DRIFT_RUNS = full ? 2000 : 200;
+/** Stretches without drift in which a rule may alarm falsely. */
+export const STATIONARY_STRETCHES = full ? 1000 : 100;
+/** Random markets whose live outcomes must be the bits of their batch labels. */
+export const OUTCOME_REPLAYS = full ? 5000 : 200;
+/** Random lives of a ledger, with users, restarts and silence, checked against a model that looks everything up. */
+export const LEDGER_LIVES = full ? 5000 : 200;
+/** Simulated years of 24 promotion tests between models that are equally good. */
+export const EQUAL_YEARS = full ? 500 : 15;
+/** Promotion tests of which the share promoted is measured. */
+export const POWER_RUNS = full ? 400 : 50;
+/** Runs of two models after a promotion, until the evidence rolls the new one back. */
+export const ROLLBACK_RUNS = full ? 500 : 40;
+/** Processes that are killed while they write their state. */
+export const STATE_KILLS = full ? 200 : 6;
+/** Copies of a store that are cut short, and copies in which one byte is changed. */
+export const STATE_DAMAGES = full ? 2000 : 20;
+/** Bars that are fed without a pause, of a feature store whose ring holds far fewer. */
+export const UNPAUSED_BARS = full ? 1_000_000 : 50_000;
+/** Random series of runs, each of which goes on from what the one before has stored. */
+export const STATE_RESTARTS = full ? 200 : 6;
+/** Processes killed with -9 in a busy run, and the minutes of market that one plays. */
+export const CRASH_KILLS = full ? 100 : 10;
+export const CRASH_MINUTES = full ? 600 : 300;
+/** How long after the last operation on a model's file a process is killed: in a commit, before it or after it. */
+export const COMMIT_KILLS_MS: readonly number[] = full ? Array.from({ length: 40 }, (_, k) => k / 2) : [4];
+/** Whether tests run that take a minute each: hundreds of megabytes that wait for a full disk. */
+export const FULL_SIZE = full;

@@ -1,0 +1,62 @@
+import type { BarPath } from '../labeling/barrier-follower.js';
+import { ATR_PERIOD, averageTrueRangeAt } from '../market/atr.js';
+import type { FeatureStoreReader } from '../shared-memory/feature-store-reader.js';
+import { isEarlier, type OpenSignal } from './followed-signal.js';
+import { OrderedQueue } from './ordered-queue.js';
+
+/** The open signals of one instrument, in signal time, and the bars they are followed on. */
+export class InstrumentBook<P> {
+  readonly open = new OrderedQueue<OpenSignal<P>>(isEarlier);
+  /** The bar up to which all of them were followed. */
+  followedTo: number;
+  /** Event time when its last bar came; for bars from before the process started, the last one's close. */
+  quietSinceNs: bigint;
+  /** When to look next whether it went quiet; null while nobody has to look. */
+  lookAtNs: bigint | null = null;
+  /** Set while its signals are stepped and closed. */
+  isAdvancing = false;
+  /** The bars its signals are followed on. */
+  readonly path: BarPath;
+
+  constructor(
+    private readonly reader: FeatureStoreReader,
+    readonly instrument: number,
+  ) {
+    const { base, mask, high, low, close } = reader.columnsOf(instrument);
+    this.path = { base, mask, open: reader.open, high, low, close };
+    this.followedTo = this.newest;
+    this.quietSinceNs = this.newestNs;
+  }
+
+  get newest(): number {
+    return this.reader.newest(this.instrument);
+  }
+
+  /** Close of the newest bar; 0 without any. */
+  get newestNs(): bigint {
+    const { newest } = this;
+    return newest < 0 ? 0n : this.reader.tsEventNs(this.instrument, newest);
+  }
+
+  /** ATR(14, simple) of a bar, the same bits as of the whole series; NaN where the bars that make it up are not in the ring. */
+  unitAt(asOf: number): number {
+    const isStored = asOf >= 0 && asOf <= this.newest && Math.max(asOf - ATR_PERIOD, 0) >= this.oldest;
+    return isStored ? averageTrueRangeAt(this.path, asOf) : Number.NaN;
+  }
+
+  tsEventNs(sequence: number): bigint {
+    return this.reader.tsEventNs(this.instrument, sequence);
+  }
+
+  get oldest(): number {
+    return this.reader.oldest(this.instrument);
+  }
+
+  /** Follows a signal up to a bar. 'left' when that ends its position, 'lost' when a bar on its way is older than `oldest`, the first that can be read. */
+  step({ follower }: OpenSignal<P>, sequence: number, oldest: number): 'followed' | 'left' | 'lost' {
+    if (follower === null || follower.outcome !== null || follower.bar >= sequence) return 'followed';
+    if (follower.bar + 1 < oldest) return 'lost';
+    follower.follow(this.path, sequence);
+    return follower.outcome === null ? 'followed' : 'left';
+  }
+}
