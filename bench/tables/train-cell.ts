@@ -27,7 +27,10 @@ export async function trainCell(
   );
   const series = [{ instrumentId: 'table', bars, sides: primarySides(primary, bars) }];
   const hooks = { clock: systemClock, onProgress: () => undefined, isCancelled: () => false };
-  return trainModel({ series, plan, createdAtNs: 0n, attempt: 1, incumbent: null }, hooks);
+  return trainModel(
+    { series, plan, createdAtNs: 0n, attempt: 1, incumbent: null, alpha: null, testedUntilNs: null, force: false },
+    hooks,
+  );
 }
 
 /** Prints rows as JSON with `--json`, else as columns. */

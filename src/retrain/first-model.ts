@@ -1,21 +1,23 @@
 import jstat from 'jstat';
 import type { SlopeEvidence } from '../validation/slope.js';
+import { labelsForTrial } from './gate-power.js';
 
 /** How a model may enter service before the strict test has passed it. */
 export type FirstModelPolicy = 'provisional' | 'strict' | 'always';
 
 /** What the pooled purged walk-forward says about a model that wants to serve. Losses in nats. */
 export interface FirstModelEvidence {
-  /** The how-manieth model of this instrument set asks, from 1. */
+  /** Number of this training among those of the same instruments, from 1. */
   readonly attempt: number;
   /** Slope of the R-multiple on the confidence; ambiguous outcomes count half profit, half stop. */
   readonly slope: SlopeEvidence;
   /** Log-loss gained over the base rate. */
   readonly gain: number;
-  readonly nTest: number;
   /** Signals per independent label. */
   readonly overlap: number;
   readonly signalsPerDay: number;
+  /** Error of one test at the promotion gate; a trial spends half of it in either direction. */
+  readonly alphaPerTest: number;
 }
 
 export interface FirstModelFinding {
@@ -25,7 +27,7 @@ export interface FirstModelFinding {
   readonly quantile: number;
   readonly t: number;
   readonly gain: number;
-  /** Labels that are still missing for 80 % power of the strict log-loss test at this gain; null when no gain was seen. */
+  /** Labels, counted from this training, with which the strict test finds this gain with 80 % power; null when no gain was seen. */
   readonly neededLabels: number | null;
   /** Days until they are there at the present rate of signals. */
   readonly etaDays: number | null;
@@ -35,8 +37,6 @@ export interface FirstModelFinding {
 const ALPHA_TOTAL = 0.1;
 /** A model may cost at most so much log-loss against the base rate and still serve on its slope. */
 const GAIN_MIN = -0.0005;
-/** Independent labels per nat of gain that the log-loss test needs for 80 % power at 5 %. */
-const STRICT_LABEL_NATS = 12.4;
 
 /** α spent on the k-th attempt: 0.10·6/(π²k²), which sums to 0.10 over all attempts. */
 export function attemptAlpha(attempt: number): number {
@@ -45,12 +45,12 @@ export function attemptAlpha(attempt: number): number {
 
 /** The slope test of a first model: R must rise with the confidence beyond the t quantile, and the log-loss must not suffer. */
 export function testFirstModel(evidence: FirstModelEvidence): FirstModelFinding {
-  const { gain, nTest, overlap, signalsPerDay } = evidence;
+  const { gain, overlap, signalsPerDay, alphaPerTest } = evidence;
   const alpha = attemptAlpha(evidence.attempt);
   const means = evidence.slope.evidence;
   const quantile = means === null ? Number.NaN : jstat.jStat.studentt.inv(1 - alpha, means.blocks - 1);
   const t = means?.t ?? Number.NaN;
-  const neededLabels = gain > 0 ? Math.max(0, Math.ceil((STRICT_LABEL_NATS / gain) * overlap - nTest)) : null;
+  const neededLabels = gain > 0 ? labelsForTrial(gain, alphaPerTest / 2, overlap) : null;
   return {
     passed: t > quantile && gain > GAIN_MIN,
     alpha,
@@ -58,6 +58,6 @@ export function testFirstModel(evidence: FirstModelEvidence): FirstModelFinding 
     t,
     gain,
     neededLabels,
-    etaDays: neededLabels === null ? null : Math.ceil(neededLabels / signalsPerDay),
+    etaDays: neededLabels === null || !(signalsPerDay > 0) ? null : Math.ceil(neededLabels / signalsPerDay),
   };
 }

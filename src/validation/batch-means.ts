@@ -20,10 +20,10 @@ export interface TimeSpan {
   readonly dependenceBars: number;
 }
 
-const BLOCKS_MIN = 8;
-const BLOCKS_MAX = 32;
+export const BLOCKS_MIN = 8;
+export const BLOCKS_MAX = 32;
 /** A block must be so many times as long as the dependence that its neighbours hardly know of it. */
-const BLOCK_DEPENDENCES = 5;
+export const BLOCK_DEPENDENCES = 5;
 
 /**
  * Batch means (Conway 1963; Schmeiser 1982): the interval is cut into equal spans of time, all terms of a span together, and the spans' sums are taken as independent.

@@ -7,9 +7,9 @@ function evidenceOf(t: number | null, overrides: Partial<FirstModelEvidence> = {
     attempt: 1,
     slope: { slope: 0.5, meanX: 0.4, meanY: 0, evidence: t === null ? null : { t, standardError: 1, blocks } },
     gain: 0.001,
-    nTest: 1000,
     overlap: 2,
     signalsPerDay: 100,
+    alphaPerTest: 0.05 / 24,
     ...overrides,
   };
 }
@@ -83,17 +83,17 @@ test('the finding repeats what it is about', () => {
   assert.equal({ t, gain }, { t: 1.25, gain: 0.002 });
 });
 
-test('a gain tells how many labels are missing and how long they take', () => {
-  const missing = (overrides: Partial<FirstModelEvidence>) => {
+test('a gain tells how many labels the strict test will need and how long they take', () => {
+  const needed = (overrides: Partial<FirstModelEvidence>) => {
     const { neededLabels, etaDays } = testFirstModel(evidenceOf(0, overrides));
     return { neededLabels, etaDays };
   };
-  // 12.4/0.01 = 1240 independent labels are 1530.78 signals of overlap 1.2345; 531 after 1000 take 10.62 days at 50.
-  const worked = { gain: 0.01, overlap: 1.2345, signalsPerDay: 50 };
-  assert.equal(missing(worked), { neededLabels: 531, etaDays: 11 });
-  assert.equal(missing({ ...worked, gain: 0.02 }), { neededLabels: 0, etaDays: 0 }, '766 are there already');
-  assert.equal(missing({ ...worked, nTest: 1531 }), { neededLabels: 0, etaDays: 0 });
-  assert.equal(missing({ ...worked, nTest: 1530 }), { neededLabels: 1, etaDays: 1 });
+  // Normal quantiles 1.64485 of 95 % and 0.84162 of 80 %: 2·2.48647² = 12.3651 a nat, 1236.51 independent labels for 0.01, 1526.5 of overlap 1.2345.
+  const worked = { gain: 0.01, overlap: 1.2345, signalsPerDay: 50, alphaPerTest: 0.1 };
+  assert.equal(needed(worked), { neededLabels: 1527, etaDays: 31 });
+  assert.equal(needed({ ...worked, gain: 0.02 }), { neededLabels: 764, etaDays: 16 });
+  assert.ok(needed({ ...worked, alphaPerTest: 0.002 }).neededLabels! > 2 * 1527, 'a stricter test needs more');
+  assert.is(needed({ ...worked, signalsPerDay: 0 }).etaDays, null);
 });
 
 test('without a gain no number of labels is promised', () => {

@@ -1,12 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { FirstModelFinding, FirstModelPolicy } from '../../src/retrain/first-model.js';
-import {
-  decidePromotion,
-  type IncumbentEvidence,
-  type PromotionEvidence,
-  type Verdict,
-} from '../../src/retrain/promotion-gate.js';
+import { decideFirstModel, type FirstModelCase, type IncumbentKind } from '../../src/retrain/first-verdict.js';
 
 const PASSED: FirstModelFinding = {
   passed: true,
@@ -24,25 +19,18 @@ const FLAT: FirstModelFinding = { ...PASSED, passed: false, t: 0.45, gain: 0.000
 /** Too few blocks of time hold a signal. */
 const UNTOLD: FirstModelFinding = { ...PASSED, passed: false, t: Number.NaN, quantile: Number.NaN };
 
-const NONE: IncumbentEvidence = { kind: 'no-incumbent' };
-const SEEN: IncumbentEvidence = { kind: 'incumbent-not-comparable' };
-/** On the last fold: trees 0.60, base rate 0.65. */
-const against = (incumbentLogLoss: number): IncumbentEvidence => ({
-  kind: 'compared',
-  incumbentLogLoss,
-  treesLogLoss: 0.6,
-  baseRateLogLoss: 0.65,
-});
+const INCUMBENTS: readonly IncumbentKind[] = ['no-incumbent', 'incumbent-not-comparable', 'incumbent-without-trees'];
 
-function evidence(overrides: Partial<PromotionEvidence> = {}): PromotionEvidence {
+function evidence(overrides: Partial<FirstModelCase> = {}): FirstModelCase {
   return {
     nTest: 1234,
     logLoss: 0.6789,
     baseRateLogLoss: 0.69,
     lambda: 0.4,
     policy: 'provisional',
+    force: false,
     finding: PASSED,
-    incumbent: NONE,
+    comparison: 'no-incumbent',
     ...overrides,
   };
 }
@@ -89,40 +77,24 @@ const FINDINGS = new Map([
 for (const [policy, lambda, finding, wanted] of EARNED) {
   const installs = wanted === 'refused' ? 'base-rate' : 'trees';
   const title = `under '${policy}' trees trusted by ${lambda} with ${FINDINGS.get(finding)} are ${wanted}`;
-  for (const incumbent of [NONE, SEEN]) {
-    test(`${title} (${incumbent.kind})`, () => {
-      const decision = decidePromotion(evidence({ policy, lambda, finding, incumbent }));
-      assert.equal([decision.verdict, decision.installs, decision.comparison], [wanted, installs, incumbent.kind]);
+  for (const comparison of INCUMBENTS) {
+    test(`${title} (${comparison})`, () => {
+      const decision = decideFirstModel(evidence({ policy, lambda, finding, comparison }));
+      assert.equal([decision.verdict, decision.installs, decision.comparison], [wanted, installs, comparison]);
       assert.is(decision.finding, finding, 'the finding is passed on');
     });
   }
-  test(`${title}, if what is left beats a comparable incumbent`, () => {
-    const own = wanted === 'refused' ? 0.65 : 0.6;
-    for (const [incumbentLogLoss, makesWay] of [
-      [own + 1e-9, true],
-      [own, false],
-      [own - 1e-9, false],
-      [Number.NaN, false],
-    ] as const) {
-      const incumbent = against(incumbentLogLoss);
-      const decision = decidePromotion(evidence({ policy, lambda, finding, incumbent }));
-      const kept: readonly [Verdict['verdict'], Verdict['installs']] = ['incumbent-kept', null];
-      assert.equal([decision.verdict, decision.installs], makesWay ? [wanted, installs] : [...kept]);
-      assert.is(decision.comparison, 'compared');
-      assert.is(decision.finding, finding);
-    }
-  });
 }
 
 test('the losses of the walk-forward are told and not decided on: the finding is', () => {
   for (const logLoss of [0.1, 0.69, 5, Number.NaN]) {
-    assert.is(decidePromotion(evidence({ logLoss })).verdict, 'provisional');
-    assert.is(decidePromotion(evidence({ logLoss, finding: FLAT })).verdict, 'refused');
+    assert.is(decideFirstModel(evidence({ logLoss })).verdict, 'provisional');
+    assert.is(decideFirstModel(evidence({ logLoss, finding: FLAT })).verdict, 'refused');
   }
 });
 
-function sentenceOf(overrides: Partial<PromotionEvidence>): string {
-  return decidePromotion(evidence(overrides)).sentence;
+function sentenceOf(overrides: Partial<FirstModelCase>): string {
+  return decideFirstModel(evidence(overrides)).sentence;
 }
 
 test('every sentence gives both losses and the number of signals', () => {
@@ -165,39 +137,36 @@ test('the sentence says that the policy asks for the strict test, and only then'
   }
 });
 
-test('the sentence says how many labels and days are missing for the strict test, or that none are', () => {
-  const missing = 'The strict test needs about 4,321 more labels, some 1,234 days at this rate.';
+test('the sentence says how many labels and days the strict test will need', () => {
+  const missing = 'The strict test will need about 4,321 labels from here on, some 1,234 days at this rate.';
   assert.match(sentenceOf({}), missing);
   assert.match(sentenceOf({ finding: FLAT }), missing);
   assert.match(sentenceOf({ policy: 'strict' }), missing);
-  const enough = { ...PASSED, neededLabels: 0, etaDays: 0 };
-  assert.match(sentenceOf({ finding: enough }), 'There are labels enough for the strict test.');
-  assert.not.match(sentenceOf({ finding: enough }), 'more labels');
   assert.not.match(sentenceOf({ finding: COSTLY }), /labels|days/, 'without a gain no number of labels would do');
-});
-
-test('the sentence says what the incumbent and its challenger scored', () => {
-  const incumbent = against(0.5);
-  assert.match(sentenceOf({ incumbent }), 'the incumbent scores 0.5000 nats against 0.6000, so it stays.');
-  assert.match(sentenceOf({ incumbent, finding: FLAT }), 'the incumbent scores 0.5000 nats against 0.6500');
-  assert.match(sentenceOf({ incumbent, lambda: 0 }), 'the incumbent scores 0.5000 nats against 0.6500');
-  assert.not.match(sentenceOf({ incumbent }), 'served', 'nothing new is served');
 });
 
 test('the sentence says when an incumbent was not compared, and only then', () => {
   for (const [policy, lambda, finding] of EARNED) {
-    assert.match(sentenceOf({ policy, lambda, finding, incumbent: SEEN }), 'was not compared');
-    assert.not.match(sentenceOf({ policy, lambda, finding, incumbent: NONE }), 'not compared');
-    assert.not.match(sentenceOf({ policy, lambda, finding, incumbent: against(0.9) }), 'not compared');
+    for (const comparison of INCUMBENTS) {
+      const says = sentenceOf({ policy, lambda, finding, comparison }).includes('was not compared');
+      assert.is(says, comparison === 'incumbent-not-comparable');
+    }
   }
 });
 
 test('every sentence is one line that ends', () => {
   for (const [policy, lambda, finding] of EARNED) {
-    for (const incumbent of [NONE, SEEN, against(0.5), against(0.9)]) {
-      assert.match(sentenceOf({ policy, lambda, finding, incumbent }), /^[A-Z].*\.$/);
+    for (const comparison of INCUMBENTS) {
+      assert.match(sentenceOf({ policy, lambda, finding, comparison }), /^[A-Z].*\.$/);
     }
   }
+});
+
+test('trees that somebody asks for are served whatever the test says, if there are any, and the sentence says why', () => {
+  const forced = decideFirstModel(evidence({ force: true, finding: FLAT }));
+  assert.equal([forced.verdict, forced.installs], ['forced', 'trees']);
+  assert.match(forced.sentence, /: served by request\.$/);
+  assert.is(decideFirstModel(evidence({ force: true, lambda: 0 })).verdict, 'refused');
 });
 
 test.run();
