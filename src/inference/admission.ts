@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { OrchestratorError } from '../errors.js';
 import type { FeatureSet } from '../features/feature-set.js';
+import { TIMESTAMP_NS_MAX } from '../market/bar.js';
 import type { SignalEvent } from '../market/events.js';
 import type { SignalRequest } from '../shared-memory/evaluation.js';
 import type { FeatureStoreWriter, WindowObstacle } from '../shared-memory/feature-store-writer.js';
@@ -85,16 +86,23 @@ class AdmittedEvent implements SignalEvent {
   }
 }
 
+/** Ids are kept with every signal. */
+const ID_LENGTH_MAX = 256;
+
+function isShortText(value: unknown): boolean {
+  return typeof value === 'string' && value !== '' && value.length <= ID_LENGTH_MAX;
+}
+
 function checkEvent(event: SignalEvent): void {
   const refuse = (field: string, rule: string): never => {
     throw new OrchestratorError('INVALID_SIGNAL', `${field} must be ${rule}`, { field });
   };
   if (typeof event !== 'object' || event === null) refuse('event', 'an object');
-  if (typeof event.instrumentId !== 'string' || event.instrumentId === '') refuse('instrumentId', 'a non-empty string');
+  if (!isShortText(event.instrumentId)) refuse('instrumentId', `a string of 1 to ${ID_LENGTH_MAX} characters`);
   if (event.signal !== 0 && event.signal !== 1 && event.signal !== -1) refuse('signal', '-1, 0 or 1');
-  if (typeof event.timestamp !== 'bigint' || event.timestamp < 0n)
-    refuse('timestamp', 'nanoseconds since the epoch, as a bigint');
-  if (event.signalId !== undefined && (typeof event.signalId !== 'string' || event.signalId === '')) {
-    refuse('signalId', 'a non-empty string when given');
+  if (typeof event.timestamp !== 'bigint' || event.timestamp < 0n || event.timestamp > TIMESTAMP_NS_MAX)
+    refuse('timestamp', 'nanoseconds since the epoch, as a bigint of 63 bits');
+  if (event.signalId !== undefined && !isShortText(event.signalId)) {
+    refuse('signalId', `a string of 1 to ${ID_LENGTH_MAX} characters when given`);
   }
 }

@@ -15,7 +15,16 @@ import { SIZE_REASONS } from '../sizing/position-sizer.js';
 import type { AdmittedSignal } from './admission.js';
 import { EnrichedSignal } from './enriched-signal.js';
 import { leaveUnknown } from './evaluator.js';
+import type { Recording } from './recording.js';
 import { modelIdOf, type ServedModel } from './served-model.js';
+
+/** Hears of every answer the moment it is made. */
+export interface AnswerListener {
+  /** What is to become of the answers that are made now. */
+  readonly recording: Recording;
+  /** `row`: the feature row the model saw, to be copied by who keeps it; null where nothing was evaluated. */
+  answered(answer: EnrichedSignalEvent, signal: AdmittedSignal, row: Float32Array | null): void;
+}
 
 /** Makes answers, and tells of each the moment it is made. */
 export class AnswerDesk {
@@ -27,7 +36,7 @@ export class AnswerDesk {
     private readonly config: Pick<OrchestratorConfig, 'defaultConfidence' | 'defaultRegimeWeight' | 'defaultToxicity'>,
     private readonly store: FeatureStoreWriter,
     private readonly clock: Clock,
-    private readonly onAnswered: (answer: EnrichedSignalEvent) => void,
+    private readonly listener: AnswerListener,
   ) {}
 
   /** The answer from what was computed. */
@@ -57,7 +66,7 @@ export class AnswerDesk {
     const regimeWeight = isEvaluated ? evaluation.regimeWeight : Number.NaN;
     const toxicity = isEvaluated ? evaluation.toxicity : Number.NaN;
     const sizeReason = isEvaluated ? SIZE_REASONS[evaluation.sizeReason - 1] : (degraded ?? 'flat');
-    const answer = new EnrichedSignal({
+    const fields = {
       signalId: signal.signalId,
       signalEvent: signal.event,
       metaConfidence: isEvaluated ? evaluation.confidence : config.defaultConfidence,
@@ -74,8 +83,9 @@ export class AnswerDesk {
       modelId: this.modelIdFor(evaluation),
       latencyNs: Math.round(this.clock.monotonicNs() - startNs),
       degraded,
-    });
-    this.onAnswered(answer);
+    };
+    const answer = new EnrichedSignal(fields, this.listener.recording);
+    this.listener.answered(answer, signal, isEvaluated ? evaluation.row : null);
     return answer;
   }
 

@@ -14,7 +14,7 @@ import { ModelReader } from '../shared-memory/model-reader.js';
 import { createModelSlots } from '../shared-memory/model-slots-layout.js';
 import { createSignalRing } from '../shared-memory/signal-ring-layout.js';
 import type { AdmittedSignal } from './admission.js';
-import { AnswerDesk } from './answer-desk.js';
+import { AnswerDesk, type AnswerListener } from './answer-desk.js';
 import { DispatchCosts } from './dispatch-costs.js';
 import { SignalEvaluator } from './evaluator.js';
 import { InferencePool } from './inference-pool.js';
@@ -58,8 +58,7 @@ export interface DataPlaneParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly workerUrl?: URL | undefined;
-  /** Hears of every answer the moment it is made. */
-  readonly onAnswered: (answer: EnrichedSignalEvent) => void;
+  readonly listener: AnswerListener;
 }
 
 /** The parts between an admitted signal and its answer, joined: models, lanes, workers and the router over them. */
@@ -74,6 +73,7 @@ export class DataPlane {
   private readonly rehearsal: Rehearsal;
   private pool: InferencePool | null = null;
   private isStopped = false;
+  private generationBefore = 0;
 
   constructor(private readonly parts: DataPlaneParts) {
     const { config, store, featureSet, clock } = parts;
@@ -85,7 +85,7 @@ export class DataPlane {
     this.publisher = new ModelPublisher(createModelSlots(workerCount + 1, MODEL_BYTES_MAX));
     // Main reads models under the last reader id.
     this.models = new ModelFollower(new ModelReader(this.publisher.shared, workerCount), this.rehearsal);
-    const desk = new AnswerDesk(config, store, clock, parts.onAnswered);
+    const desk = new AnswerDesk(config, store, clock, parts.listener);
     const evaluator = new SignalEvaluator(config, new FeatureStoreReader(store.shared), featureSet, clock);
     this.inline = new InlineEvaluation(this.models, evaluator, desk, parts.logger, columnCount);
     this.inlineLane = new InlineLane(this.inline, this.costs, clock, (pending, answer) =>
@@ -110,8 +110,9 @@ export class DataPlane {
     });
   }
 
-  /** Warms up the main thread and brings up the workers, with the stored model if there is one. */
-  async start(stored: ModelBundle | null): Promise<void> {
+  /** Warms up the main thread and brings up the workers, with the stored model if there is one; its generation is the one after `generationBefore`. */
+  async start(stored: ModelBundle | null, generationBefore = 0): Promise<void> {
+    this.generationBefore = generationBefore;
     const { config, store, clock, logger, workerUrl } = this.parts;
     this.rehearsal.runWithoutModel();
     if (stored !== null) await this.publish(stored, encodeBundle(stored));
@@ -132,7 +133,7 @@ export class DataPlane {
 
   /** Publishes a bundle, `bytes` being its file: every signal submitted after this resolves is answered with it or a newer one. One at a time. */
   async publish(bundle: ModelBundle, bytes: Uint8Array): Promise<void> {
-    const generation = this.generation + 1;
+    const generation = Math.max(this.generation, this.generationBefore) + 1;
     this.models.expect(generation, bundle);
     this.publisher.stage(bytes, generation);
     const prepared = this.pool?.prepare(PREPARE_MS);

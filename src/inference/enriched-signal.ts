@@ -1,6 +1,7 @@
 import type { DegradedReason, EnrichedSignalEvent, MetaOutput, SignalEvent } from '../market/events.js';
+import type { Recording } from './recording.js';
 
-type Fields = Omit<EnrichedSignalEvent, 'toMetaOutput' | 'sizeReason' | 'degraded'> & {
+type Fields = Omit<EnrichedSignalEvent, 'toMetaOutput' | 'sizeReason' | 'degraded' | 'recorded'> & {
   readonly sizeReason: string | undefined;
   readonly degraded: DegradedReason | undefined;
 };
@@ -24,7 +25,11 @@ export class EnrichedSignal implements EnrichedSignalEvent {
   readonly latencyNs: number;
   declare readonly degraded?: DegradedReason;
 
-  constructor(fields: Fields) {
+  // Private, so that it is neither copied nor printed with the answer.
+  readonly #recording: Recording;
+
+  constructor(fields: Fields, recording: Recording) {
+    this.#recording = recording;
     this.signalId = fields.signalId;
     this.signalEvent = fields.signalEvent;
     this.metaConfidence = fields.metaConfidence;
@@ -41,6 +46,10 @@ export class EnrichedSignal implements EnrichedSignalEvent {
     this.latencyNs = fields.latencyNs;
     if (fields.sizeReason !== undefined) this.sizeReason = fields.sizeReason;
     if (fields.degraded !== undefined) this.degraded = fields.degraded;
+  }
+
+  get recorded(): Promise<void> {
+    return this.#recording.recorded;
   }
 
   toMetaOutput(): MetaOutput {

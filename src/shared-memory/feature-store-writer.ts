@@ -1,20 +1,19 @@
 import { OrchestratorError } from '../errors.js';
-import { HISTORY_BARS_MIN, logReturn, volatilityAt } from '../features/feature-columns.js';
+import { HISTORY_BARS_MIN } from '../features/feature-columns.js';
+import { invariant } from '../invariant.js';
 import { type Bar, BarSeries, checkBarShape, checkBars, findBarFault } from '../market/bar.js';
 import { INSTRUMENT_ID_BYTES_MAX, isInstrumentId } from '../market/instrument-id.js';
-import { VpinIndicator, type VpinOptions } from '../orderflow/vpin.js';
+import { VpinIndicator } from '../orderflow/vpin.js';
 import {
   type FeatureStoreViews,
   featureStoreBytes,
-  publishedAt,
+  readName,
   type SharedFeatureStore,
-  type StoredColumns,
   viewFeatureStore,
   writeName,
 } from './feature-store-layout.js';
-
-/** An age of this many median intervals makes the newest bar stale. */
-const STALE_INTERVALS = 3;
+import { type FeatureStoreOptions, InstrumentRing } from './instrument-ring.js';
+import type { StoredBars } from './stored-bars.js';
 
 export type WindowObstacle = 'insufficient-history' | 'stale-window' | 'stale-bars';
 
@@ -31,7 +30,7 @@ export class FeatureStoreWriter {
   private readonly rings: InstrumentRing[] = [];
   private readonly indices = new Map<string, number>();
 
-  constructor(private readonly options: { instrumentsMax: number; barsPerInstrument: number; vpin: VpinOptions }) {
+  constructor(private readonly options: FeatureStoreOptions) {
     const { instrumentsMax, barsPerInstrument } = options;
     const buffer = new SharedArrayBuffer(featureStoreBytes(instrumentsMax, barsPerInstrument));
     this.shared = { buffer, instrumentsMax, barsPerInstrument };
@@ -69,6 +68,7 @@ export class FeatureStoreWriter {
   /** Adds one bar; an equal one that is known is skipped. Throws the bar's fault, BAR_CONFLICT, BAR_OUT_OF_ORDER or as {@link register}, leaving the store as it was. */
   append(instrumentId: string, bar: Bar): void {
     checkBarShape(bar, 'bar');
+    this.checkTime(bar.tsEventNs, 'bar');
     const fault = findBarFault(bar.open, bar.high, bar.low, bar.close, bar.volume);
     if (fault) throw new OrchestratorError(fault.code, `bar: ${fault.reason}`, { field: `bar.${fault.column}` });
     const ring = this.rings[this.register(instrumentId)]!;
@@ -88,6 +88,7 @@ export class FeatureStoreWriter {
       );
     }
     checkBars(series, 'bars');
+    this.checkTime(series.tsEventNs[series.length - 1]!, `bars[${series.length - 1}]`);
     const ring = this.rings[this.register(instrumentId)]!;
     const fresh: Bar[] = [];
     for (let i = 0; i < series.length; i++) {
@@ -95,6 +96,12 @@ export class FeatureStoreWriter {
       if (ring.accepts(bar, `bars[${i}]`)) fresh.push(bar);
     }
     for (const bar of fresh) ring.push(bar);
+  }
+
+  private checkTime(tsEventNs: bigint, field: string): void {
+    const { latestNs } = this.options;
+    if (latestNs === undefined || tsEventNs <= latestNs()) return;
+    throw new OrchestratorError('BAD_TIMESTAMP', `${field} closes in the far future`, { field: `${field}.tsEventNs` });
   }
 
   /** Sequence of the newest stored bar that closed at or before the instant; −1 when there is none. */
@@ -125,6 +132,52 @@ export class FeatureStoreWriter {
   hasLapped(instrument: number, asOf: number): boolean {
     return this.rings[instrument]?.hasLapped(asOf) ?? false;
   }
+
+  /** Instruments that have an index, from 0 on. */
+  get instrumentCount(): number {
+    return this.rings.length;
+  }
+
+  idOf(instrument: number): string {
+    return readName(this.views.names, instrument);
+  }
+
+  /** Sequence of the newest bar; −1 before the first. */
+  newest(instrument: number): number {
+    return this.ringOf(instrument).newest;
+  }
+
+  /**
+   * Puts bars that another process added back where they were: same bits, same sequence numbers; `vpin` is the indicator as it was after the last of them, and
+   * belongs to the store from then on. The instrument gets the next index and must be new. Of more bars than the ring holds the newest stay. Throws as {@link register}.
+   */
+  restore(instrumentId: string, bars: StoredBars, vpin: VpinIndicator): number {
+    invariant(this.indexOf(instrumentId) === UNKNOWN_INSTRUMENT, 'only an instrument without bars is restored');
+    const index = this.register(instrumentId);
+    this.ringOf(index).restore(bars, vpin);
+    return index;
+  }
+
+  /** An indicator with this store's parameters that has seen no bar. */
+  createVpin(): VpinIndicator {
+    return new VpinIndicator(this.options.vpin);
+  }
+
+  /** The instrument's VPIN after its newest bar, for {@link VpinIndicator.fromState}. */
+  vpinState(instrument: number): Uint8Array {
+    return this.ringOf(instrument).vpin.toState();
+  }
+
+  /** Copies `count` bars from `first` on into `target` at `at`, {@link BAR_BYTES} each, column after column as in `viewStoredBars`. They must lie in the ring. */
+  copyBars(instrument: number, first: number, count: number, target: Uint8Array, at: number): void {
+    this.ringOf(instrument).copy(first, count, target, at);
+  }
+
+  private ringOf(instrument: number): InstrumentRing {
+    const ring = this.rings[instrument];
+    invariant(ring !== undefined, 'an instrument is registered before it is used');
+    return ring;
+  }
 }
 
 function toSeries(bars: readonly Bar[]): BarSeries {
@@ -133,124 +186,4 @@ function toSeries(bars: readonly Bar[]): BarSeries {
   }
   for (const [index, bar] of bars.entries()) checkBarShape(bar, `bars[${index}]`);
   return BarSeries.fromBars(bars);
-}
-
-class InstrumentRing {
-  /** Sequence of the newest bar; −1 before the first. */
-  private newest = -1;
-  private readonly base: number;
-  private readonly capacity: number;
-  private readonly mask: number;
-  private readonly columns: Omit<StoredColumns, 'base' | 'mask'>;
-  private readonly vpin: VpinIndicator;
-  /** Nanoseconds since the bar before; NaN for the first. */
-  private readonly interval: Float64Array;
-
-  constructor(
-    private readonly views: FeatureStoreViews,
-    private readonly instrument: number,
-    options: { barsPerInstrument: number; vpin: VpinOptions },
-  ) {
-    this.capacity = options.barsPerInstrument;
-    this.base = instrument * this.capacity;
-    this.mask = this.capacity - 1;
-    this.columns = views.columns;
-    this.vpin = new VpinIndicator(options.vpin);
-    this.interval = new Float64Array(this.capacity);
-  }
-
-  /** True for a bar to append, false for one that is known and equal. Throws BAR_CONFLICT, BAR_OUT_OF_ORDER. */
-  accepts(bar: Bar, field: string): boolean {
-    if (this.newest < 0 || bar.tsEventNs > this.tsEventNs(this.newest)) return true;
-    const sequence = this.asOf(bar.tsEventNs);
-    // Once the ring has wrapped, what lies before its oldest bar was known and is forgotten: it can no longer be compared.
-    if (sequence < this.oldest && this.oldest > 0) return false;
-    if (sequence < 0 || this.tsEventNs(sequence) !== bar.tsEventNs) {
-      throw new OrchestratorError(
-        'BAR_OUT_OF_ORDER',
-        `${field} is older than the newest stored bar and was never stored`,
-        { field },
-      );
-    }
-    if (!this.equals(sequence, bar)) {
-      throw new OrchestratorError('BAR_CONFLICT', `${field} differs from the stored bar of the same time`, { field });
-    }
-    return false;
-  }
-
-  push(bar: Bar): void {
-    const { columns, base, mask, views } = this;
-    const sequence = this.newest + 1;
-    const at = base + (sequence & mask);
-    const before = base + (this.newest & mask);
-    views.tsEventNs[at] = bar.tsEventNs;
-    views.open[at] = bar.open;
-    columns.high[at] = bar.high;
-    columns.low[at] = bar.low;
-    columns.close[at] = bar.close;
-    columns.volume[at] = bar.volume;
-    columns.logReturn[at] = sequence === 0 ? Number.NaN : logReturn(bar.close, columns.close[before]!);
-    columns.volatility[at] = volatilityAt(columns.logReturn, base, mask, sequence);
-    this.interval[sequence & mask] = sequence === 0 ? Number.NaN : Number(bar.tsEventNs - this.tsEventNs(this.newest));
-    this.vpin.update(bar);
-    columns.vpin[at] = this.vpin.value ?? Number.NaN;
-    this.newest = sequence;
-    // The columns first, the count last: a reader that sees the count sees the bar.
-    Atomics.store(views.published, publishedAt(this.instrument), sequence + 1);
-  }
-
-  asOf(timestampNs: bigint): number {
-    if (this.newest < 0) return -1;
-    if (this.tsEventNs(this.newest) <= timestampNs) return this.newest;
-    let below = this.oldest - 1;
-    let above = this.newest;
-    while (above - below > 1) {
-      const middle = (below + above) >> 1;
-      if (this.tsEventNs(middle) <= timestampNs) below = middle;
-      else above = middle;
-    }
-    return below;
-  }
-
-  tsEventNs(sequence: number): bigint {
-    return sequence < 0 || sequence < this.oldest ? 0n : this.views.tsEventNs[this.base + (sequence & this.mask)]!;
-  }
-
-  /** Whether the window that ends at `asOf` can be read. */
-  holds(asOf: number): boolean {
-    return asOf - HISTORY_BARS_MIN + 1 >= this.oldest;
-  }
-
-  isStale(asOf: number, ageNs: bigint, barAgeMaxNs: bigint | null): boolean {
-    if (ageNs <= 0n) return false;
-    if (barAgeMaxNs !== null) return ageNs > barAgeMaxNs;
-    // The median is below a third of the age iff more than half of the intervals are: no sorting.
-    const limit = Number(ageNs) / STALE_INTERVALS;
-    const first = Math.max(1, this.oldest + 1, asOf - HISTORY_BARS_MIN + 2);
-    let shorter = 0;
-    for (let sequence = first; sequence <= asOf; sequence++)
-      if (this.interval[sequence & this.mask]! < limit) shorter++;
-    return shorter > (asOf - first) >> 1 && asOf >= first;
-  }
-
-  hasLapped(asOf: number): boolean {
-    return this.newest >= asOf - HISTORY_BARS_MIN + 1 + this.capacity;
-  }
-
-  /** The oldest bar that may be read: readers leave one slot out, which the next bar will be written to. */
-  private get oldest(): number {
-    return Math.max(0, this.newest + 2 - this.capacity);
-  }
-
-  private equals(sequence: number, bar: Bar): boolean {
-    const at = this.base + (sequence & this.mask);
-    const { high, low, close, volume } = this.columns;
-    return (
-      this.views.open[at] === bar.open &&
-      high[at] === bar.high &&
-      low[at] === bar.low &&
-      close[at] === bar.close &&
-      Object.is(volume[at], bar.volume)
-    );
-  }
 }
