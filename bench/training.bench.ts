@@ -29,6 +29,9 @@ for (const earlyStoppingRounds of [null, 10]) {
       createdAtNs: 0n,
       attempt: 1,
       incumbent: null,
+      alpha: null,
+      testedUntilNs: null,
+      force: false,
     },
     {
       clock: systemClock,

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { OrchestratorError } from './errors.js';
 import { FEATURE_NAMES } from './features/feature-row.js';
+import { PRIMARY_SIGNALS } from './primary/primary-signal.js';
 
 const fraction = z.number().min(0).max(1);
 const positive = z.number().positive();
@@ -65,6 +66,25 @@ const storeSchema = z.strictObject({
     .default(1024),
 });
 
+const retrainSchema = z.strictObject({
+  mode: z.enum(['auto', 'manual']).default('auto'),
+  labelsPerFalseAlarm: z.number().min(100).default(20_000),
+  sampleCount: count.nullable().default(null),
+  intervalMs: positive.nullable().default(null),
+  cooldownBars: z.int().min(0).default(500),
+  barsMax: z.int().min(2000).default(60_000),
+  testBars: count.nullable().default(null),
+  primarySignal: z.enum(PRIMARY_SIGNALS).nullable().default(null),
+  maxTestsPerYear: z.int().min(1).max(365).default(24),
+  errorPerYear: z.number().positive().max(0.5).default(0.05),
+});
+
+const retentionSchema = z.strictObject({
+  days: positive.default(400),
+  signals: count.default(2_000_000),
+  barsPerInstrument: count.default(2_000_000),
+});
+
 /** Most workers: every one has a model slot of 4 MiB and a ring. */
 const WORKERS_MAX = 128;
 const OUTSTANDING_MAX = 16_384;
@@ -79,12 +99,16 @@ export const EVALUATION_US = 5;
 
 const schema = z.strictObject({
   modelPath: z.string().min(1).nullable().default(null),
+  dataDir: z.string().min(1).nullable().default(null),
   defaultConfidence: fraction.default(0.5),
   defaultRegimeWeight: fraction.default(0.5),
   defaultToxicity: fraction.default(0.5),
   retrainAccuracyDropThreshold: z.number().positive().max(0.5).default(0.1),
   retrainMinSamples: z.int().min(100).default(1000),
   retrainIntervalBars: count.nullable().default(null),
+  retrain: retrainSchema.prefault({}),
+  retention: retentionSchema.prefault({}),
+  outcomeExpiryNs: nanoseconds.default(7n * 86_400_000_000_000n),
   inferenceTimeoutMs: positive.max(TIMER_MS_MAX).default(250),
   dispatch: z.enum(['auto', 'inline', 'pool']).default('auto'),
   workers: z.int().min(1).max(WORKERS_MAX).nullable().default(null),
@@ -165,6 +189,8 @@ function parseConfig(input: unknown): OrchestratorConfig {
   const issues = [
     ...unboundedWaits(result.data),
     ...unboundedStore(result.data),
+    ...unreachableHorizon(result.data),
+    ...twoModelPaths(result.data),
     ...repeatedNames('featureNames', result.data.featureNames, []),
     ...repeatedNames('userFeatures', result.data.userFeatures, FEATURE_NAMES),
   ];
@@ -202,6 +228,18 @@ function unboundedWaits(config: BoundsConfig & { readonly outstandingMax: number
 function unboundedStore({ store }: Pick<OrchestratorConfig, 'store'>): Issue[] {
   if (store.instrumentsMax * store.barsPerInstrument <= STORED_BARS_MAX) return [];
   return [{ path: 'store.instrumentsMax', message: `times barsPerInstrument at most ${STORED_BARS_MAX} bars` }];
+}
+
+/** A signal is followed on the bars of the feature store, which must hold its window and its whole horizon. */
+function unreachableHorizon({ store, labels }: Pick<OrchestratorConfig, 'store' | 'labels'>): Issue[] {
+  const longest = store.barsPerInstrument / 2;
+  if (labels.maxHoldingBars <= longest) return [];
+  return [{ path: 'labels.maxHoldingBars', message: `at most half of store.barsPerInstrument, ${longest}` }];
+}
+
+function twoModelPaths({ modelPath, dataDir }: Pick<OrchestratorConfig, 'modelPath' | 'dataDir'>): Issue[] {
+  if (modelPath === null || dataDir === null) return [];
+  return [{ path: 'modelPath', message: 'models lie in dataDir: name only one of the two' }];
 }
 
 type Issue = { path: string; message: string };

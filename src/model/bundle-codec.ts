@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { DECILE_COUNT } from '../drift/population-stability.js';
 import { OrchestratorError } from '../errors.js';
 import { TOXICITY_QUANTILES } from '../orderflow/toxicity.js';
 import type { RegimeScale } from '../regime/regime-inputs.js';
@@ -9,7 +10,7 @@ import { FOREST_DEPTH_MAX, type Forest, forestLength } from './forest.js';
 /** Larger bundles are refused: every one must fit the slot it is served from. */
 export const MODEL_BYTES_MAX = 4 * 1024 * 1024;
 
-const FORMAT_VERSION = 3;
+const FORMAT_VERSION = 4;
 const MAGIC = new TextEncoder().encode('ML4TBNDL');
 const PREFIX_BYTES = 16;
 const CHECKSUM_BYTES = 32;
@@ -22,10 +23,12 @@ const ALIGNMENT = 8;
  *   forest: threshold f32[] · leaf f32[] · feature u16[] · padding to 8
  *   golden rows f32[64 × columns] · padding to 8 · golden confidences f64[64]
  *   toxicity quantiles f64[instruments × 101] · regime scales f64[instruments × 4], in the order of the names in the header
+ *   feature deciles f64[columns × 9]
  *   SHA-256 of everything before it
  */
 export function encodeBundle(content: Omit<ModelBundle, 'modelId'> & { readonly modelId?: string }): Uint8Array {
-  const { forest, goldenRows, goldenConfidences, modelId: _derived, regime, toxicityQuantiles, ...header } = content;
+  const { forest, goldenRows, goldenConfidences, modelId: _derived, ...described } = content;
+  const { regime, toxicityQuantiles, featureDeciles, ...header } = described;
   const quantiles = sortedEntries(toxicityQuantiles);
   const scales = sortedEntries(regime?.scales ?? {});
   const text = canonicalJson({
@@ -41,6 +44,7 @@ export function encodeBundle(content: Omit<ModelBundle, 'modelId'> & { readonly 
     bytesOf(goldenConfidences),
     concatenate(quantiles.map(([, values]) => bytesOf(values))),
     bytesOf(Float64Array.from(scales.flatMap(([, scale]) => SCALE_FIELDS.map((field) => scale[field])))),
+    concatenate(featureDeciles.map(bytesOf)),
   ];
   const body = concatenate(sections.map(padded));
   const bytes = concatenate([body, sha256(body)]);
@@ -90,6 +94,7 @@ export function decodeBundle(bytes: Uint8Array): ModelBundle {
     cursor.takeRecords(named?.scales ?? [], SCALE_FIELDS.length).map(([name, values]) => [name, scaleOf(values)]),
   );
   const regime = named === null ? null : { ...named, scales };
+  const featureDeciles = header.featureNames.map(() => new Float64Array(cursor.take(8 * DECILE_COUNT)));
   if (!cursor.atEnd) throw corrupt('its length differs');
   if (header.featureNames.length !== shape.featureCount) throw corrupt('its features and its trees differ');
   if (forest.feature.some((entry) => entry >= 2 * shape.featureCount)) throw corrupt('a split uses an unknown feature');
@@ -98,6 +103,7 @@ export function decodeBundle(bytes: Uint8Array): ModelBundle {
     ...header,
     toxicityQuantiles,
     regime,
+    featureDeciles,
     modelId,
     forest,
     goldenRows,
@@ -143,7 +149,7 @@ const headerSchema = z.object({
   boosterParameters: z.record(z.string(), z.number()),
   rounds: z.number(),
   calibration: z.object({ baseMargin: z.number(), lambda: z.number().min(0).max(1) }),
-  evidence: z.enum(['none', 'provisional', 'forced']),
+  evidence: z.enum(['none', 'provisional', 'forced', 'strict']),
   edge: z.object({ intercept: z.number(), slope: z.number(), squareWon: z.number(), squareLost: z.number() }),
   regime: z
     .object({
@@ -181,6 +187,16 @@ const headerSchema = z.object({
     brier: metric,
     baseRateBrier: metric,
   }),
+  meanConcurrency: z.number().min(1),
+  detectors: z
+    .object({
+      labelsPerFalseAlarm: z.number().positive(),
+      skillThreshold: z.number().positive().nullable(),
+      rateThreshold: z.number().positive(),
+      rateAllowance: z.number().min(0),
+      verified: z.object({ labels: z.number(), lower: z.number(), upper: z.number() }),
+    })
+    .nullable(),
   forest: z.object({
     baseMargin: z.number(),
     depth: z.int().min(1).max(FOREST_DEPTH_MAX),

@@ -1,3 +1,4 @@
+import type { DetectorPlan } from '../drift/detector-plan.js';
 import type { TripleBarrier } from '../labeling/triple-barrier.js';
 import type { RegimeModel } from '../regime/regime-model.js';
 import type { EdgeModel } from '../sizing/edge.js';
@@ -36,8 +37,8 @@ export interface BundleHeader {
   readonly boosterParameters: Readonly<Record<string, number>>;
   readonly rounds: number;
   readonly calibration: Calibration;
-  /** On what ground the trees serve; 'none' for a base-rate bundle. */
-  readonly evidence: 'none' | 'provisional' | 'forced';
+  /** On what ground the trees serve; 'none' for a base-rate bundle. 'strict': they serve only if they pass the promotion gate. */
+  readonly evidence: 'none' | 'provisional' | 'forced' | 'strict';
   /** What a signal earns by its confidence; no edge for a base-rate bundle. */
   readonly edge: EdgeModel;
   /** null where there were too few bars to tell regimes apart. */
@@ -47,6 +48,12 @@ export interface BundleHeader {
   /** Share of the total gain by feature name; all 0 without trees. */
   readonly importance: Readonly<Record<string, number>>;
   readonly metrics: BundleMetrics;
+  /** Labels that are open at once, on average over the validated signals; at least 1. */
+  readonly meanConcurrency: number;
+  /** What the detectors of drift are set to while this bundle serves; null where there were too few labels to calibrate them. */
+  readonly detectors: DetectorPlan | null;
+  /** By column: the nine deciles of the training rows, NaN where too few were known. */
+  readonly featureDeciles: readonly Float64Array[];
 }
 
 /** Everything one answer depends on. Immutable; `modelId` is derived from the content, so equal ids mean equal bytes. */

@@ -22,23 +22,26 @@ export class ModelPersistence {
   /** Stores the bundle, points `current` at it and forgets all but the newest five. Throws what {@link decodeBundle} throws, or MODEL_NOT_SAVED. */
   async save(bytes: Uint8Array): Promise<ModelBundle> {
     const bundle = decodeBundle(bytes);
-    const name = `${String(bundle.createdAtNs).padStart(20, '0')}-${bundle.modelId}.ml4t`;
+    const name = await this.store(bytes);
     try {
-      await mkdir(this.directory, { recursive: true });
-      await this.replace(name, bytes);
       await this.replace(CURRENT_FILE, new TextEncoder().encode(`${name}\n`));
       await this.forgetOld(name);
     } catch (error) {
-      throw new OrchestratorError(
-        'MODEL_NOT_SAVED',
-        `cannot store a model in ${this.directory}: ${(error as Error).message}`,
-        {
-          field: 'modelPath',
-          cause: error,
-        },
-      );
+      throw this.notSaved(error);
     }
     return bundle;
+  }
+
+  /** Stores a file and leaves `current` alone. Its name; throws as {@link save} does. */
+  async store(bytes: Uint8Array): Promise<string> {
+    const name = fileNameOf(decodeBundle(bytes));
+    try {
+      await mkdir(this.directory, { recursive: true });
+      await this.replace(name, bytes);
+    } catch (error) {
+      throw this.notSaved(error);
+    }
+    return name;
   }
 
   /** The bundle `current` points at, or null: then nothing was stored yet, or it is damaged or gone, which is logged with its code. Never throws for what is on disk. */
@@ -71,7 +74,18 @@ export class ModelPersistence {
       .reverse();
   }
 
-  private async read(name: string): Promise<Uint8Array> {
+  /** Forgets a file; one that is gone already is no error. */
+  async remove(name: string): Promise<void> {
+    await rm(join(this.directory, name), { force: true });
+  }
+
+  private notSaved(error: unknown): OrchestratorError {
+    const reason = `cannot store a model in ${this.directory}: ${(error as Error).message}`;
+    return new OrchestratorError('MODEL_NOT_SAVED', reason, { field: 'modelPath', cause: error });
+  }
+
+  /** Bytes of a stored file. Throws as {@link readModelFile} does. */
+  async read(name: string): Promise<Uint8Array> {
     return readModelFile(join(this.directory, name), name === CURRENT_FILE ? CURRENT_FILE : 'model');
   }
 
@@ -110,6 +124,10 @@ export class ModelPersistence {
     const old = (await this.list()).slice(VERSIONS_KEPT).filter((name) => name !== inService);
     for (const name of old) await unlink(join(this.directory, name));
   }
+}
+
+function fileNameOf({ createdAtNs, modelId }: ModelBundle): string {
+  return `${String(createdAtNs).padStart(20, '0')}-${modelId}.ml4t`;
 }
 
 /** Bytes of a model file. Throws MODEL_NOT_FOUND when there is none, FILE_UNREADABLE when it cannot be read. */

@@ -19,7 +19,7 @@ export interface SizingFactors {
   /** Round trip, as a fraction. */
   readonly cost: number;
   /** null before any model. */
-  readonly model: { readonly edge: EdgeModel; readonly evidence: 'none' | 'provisional' | 'forced' } | null;
+  readonly model: { readonly edge: EdgeModel; readonly evidence: 'none' | 'provisional' | 'forced' | 'strict' } | null;
 }
 
 /** Why a size is 0. In this order they cross threads as numbers. */

@@ -1,3 +1,7 @@
+import { calibrateDetectors } from '../drift/detector-calibration.js';
+import type { DetectorPlan } from '../drift/detector-plan.js';
+import { featureQuantiles } from '../drift/population-stability.js';
+import { averageUniqueness } from '../labeling/uniqueness.js';
 import {
   type BundleHeader,
   type BundleMetrics,
@@ -9,7 +13,6 @@ import { encodeBundle } from '../model/bundle-codec.js';
 import { splitImportance } from '../model/forest.js';
 import { toxicityQuantiles } from '../orderflow/toxicity.js';
 import type { RegimeModel } from '../regime/regime-model.js';
-import type { Verdict } from '../retrain/promotion-gate.js';
 import { type EdgeModel, fitEdge, NO_EDGE } from '../sizing/edge.js';
 import { slopeEvidence } from '../validation/slope.js';
 import { type Fit, labelsOf, withoutTrees } from './fit.js';
@@ -38,20 +41,21 @@ export interface BundleParts {
   readonly regime: RegimeModel | null;
   readonly pooled: OutOfSample;
   readonly metrics: BundleMetrics;
-  readonly verdict: Verdict;
+  /** With the fit's trees, or with its base rate in their place. */
+  readonly kind: BundleHeader['kind'];
+  readonly evidence: BundleHeader['evidence'];
   readonly createdAtNs: bigint;
 }
 
-/** The file of the bundle the verdict installs, null when it installs none. The same parts give the same bytes. Throws MODEL_TOO_LARGE. */
-export function assembleBundle(parts: BundleParts): Uint8Array | null {
-  const { plan, set, rows, regime, metrics, verdict, createdAtNs } = parts;
-  if (verdict.installs === null) return null;
-  const trees = verdict.installs === 'trees';
+/** The file of a bundle. The same parts give the same bytes. Throws MODEL_TOO_LARGE. */
+export function assembleBundle(parts: BundleParts): Uint8Array {
+  const { plan, set, rows, regime, metrics, kind, evidence, createdAtNs } = parts;
+  const trees = kind === 'trees';
   const fit = trees ? parts.fit : withoutTrees(set.columnCount, parts.fit.baseRate, rows.length, parts.fit.restraint);
   const features = featureSetOf(plan);
   const window = windowOf(set, rows);
   return encodeBundle({
-    kind: verdict.installs,
+    kind,
     createdAtNs,
     featureNames: features.names,
     featureFingerprint: features.fingerprint,
@@ -64,19 +68,63 @@ export function assembleBundle(parts: BundleParts): Uint8Array | null {
     boosterParameters: { ...plan.boosterParameters },
     rounds: fit.rounds,
     calibration: fit.calibration,
-    evidence: evidenceOf(verdict),
+    evidence,
     edge: trees ? edgeOf(parts) : NO_EDGE,
     regime,
     toxicityQuantiles: quantilesByInstrument(set, window),
     importance: Object.fromEntries(importanceOf(fit, features.names).map(({ name, gain }) => [name, gain])),
-    metrics,
+    metrics: bundleMetricsOf(metrics),
+    meanConcurrency: pooledConcurrency(parts),
+    detectors: detectorsOf(parts, trees),
+    featureDeciles: decilesByColumn(set, rows),
     forest: fit.forest,
     ...goldenRows(set, rows, fit),
   });
 }
 
-function evidenceOf({ verdict }: Verdict): BundleHeader['evidence'] {
-  return verdict === 'provisional' || verdict === 'forced' ? verdict : 'none';
+/** Without the figures that only the report has. */
+function bundleMetricsOf(metrics: BundleMetrics): BundleMetrics {
+  const { nFolds, nSamples, effectiveN, accuracy, majorityAccuracy, auc } = metrics;
+  const { logLoss, baseRateLogLoss, brier, baseRateBrier } = metrics;
+  return {
+    nFolds,
+    nSamples,
+    effectiveN,
+    accuracy,
+    majorityAccuracy,
+    auc,
+    logLoss,
+    baseRateLogLoss,
+    brier,
+    baseRateBrier,
+  };
+}
+
+/** Labels open at once, those of all instruments together, since they come in one sequence; at least 1. */
+function pooledConcurrency({ set, pooled: { rows } }: BundleParts): number {
+  const horizons = { start: rows.map((row) => set.start[row]! + 1), end: rows.map((row) => set.end[row]!) };
+  const independent = averageUniqueness(horizons, set.calendarNs.length).reduce((sum, one) => sum + one, 0);
+  return Math.max(1, rows.length / independent);
+}
+
+/** Detectors set to how this kind of model did out of sample: what it will be watched for is its own usual behaviour. */
+function detectorsOf(parts: BundleParts, trees: boolean): DetectorPlan | null {
+  const { pooled, plan } = parts;
+  return calibrateDetectors({
+    metaLabel: pooled.metaLabel,
+    confidence: trees ? pooled.confidence : pooled.baseRate,
+    baseRate: pooled.baseRate,
+    meanConcurrency: pooledConcurrency(parts),
+    labelsPerFalseAlarm: plan.labelsPerFalseAlarm,
+    seed: plan.seed,
+  });
+}
+
+function decilesByColumn(set: TrainingSet, rows: Int32Array): Float64Array[] {
+  return Array.from({ length: set.columnCount }, (_, column) => {
+    const values = Float32Array.from(rows, (row) => set.rows[row * set.columnCount + column]!);
+    return featureQuantiles(values);
+  });
 }
 
 function edgeOf({ set, rows, pooled }: BundleParts): EdgeModel {

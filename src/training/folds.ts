@@ -1,13 +1,12 @@
 import type { FeatureSet } from '../features/feature-set.js';
-import type { TripleBarrier } from '../labeling/triple-barrier.js';
-import type { BundleMetrics, ModelBundle } from '../model/bundle.js';
+import type { BundleMetrics } from '../model/bundle.js';
 import { fitLogistic } from '../model/logistic-regression.js';
-import type { IncumbentEvidence } from '../retrain/promotion-gate.js';
 import { type AucInterval, aucInterval } from '../validation/auc-interval.js';
-import { dependenceBars, type TimeSpan } from '../validation/batch-means.js';
+import type { TimeSpan } from '../validation/batch-means.js';
 import { accuracy, brierScore, logLoss, rocAuc } from '../validation/metrics.js';
 import type { WalkForwardSplit } from '../validation/walk-forward.js';
 import { type Fit, type FitObserver, fitTrees, gatherRows, labelsOf, predict } from './fit.js';
+import { spanOf } from './out-of-sample.js';
 import { fitRegime, windowOf, withRegime } from './regime-column.js';
 import type { TrainingPlan } from './training-plan.js';
 import type { FoldReport } from './training-report.js';
@@ -67,8 +66,6 @@ export function poolFolds(set: TrainingSet, folds: readonly Fold[]): OutOfSample
   const rows = Int32Array.from(folds.flatMap((fold) => [...fold.test]));
   const pooled = (of: (fold: Fold) => Float64Array): Float64Array =>
     Float64Array.from(folds.flatMap((fold) => [...of(fold)]));
-  const start = set.start[rows[0]!]!;
-  const end = set.start[rows[rows.length - 1]!]! + 1;
   return {
     rows,
     metaLabel: labelsOf(set, rows),
@@ -77,15 +74,7 @@ export function poolFolds(set: TrainingSet, folds: readonly Fold[]): OutOfSample
     logistic: pooled((fold) => fold.logistic),
     grossR: Float64Array.from(rows, (row) => set.grossR[row]!),
     effectiveN: rows.reduce((sum, row) => sum + set.uniqueness[row]!, 0),
-    span: {
-      position: rows.map((row) => set.start[row]!),
-      start,
-      end,
-      dependenceBars: dependenceBars(
-        rows.map((row) => set.duration[row]!),
-        end - start,
-      ),
-    },
+    span: spanOf(set, rows),
   };
 }
 
@@ -142,29 +131,5 @@ export function foldReport(set: TrainingSet, fold: Fold): FoldReport {
     majorityAccuracy: accuracy(metaLabel, baseRate),
     logLoss: logLoss(metaLabel, confidence),
     baseRateLogLoss: logLoss(metaLabel, baseRate),
-  };
-}
-
-/** The incumbent on the last fold, if it answers the same question and ended its training before that fold's first signal. */
-export function incumbentEvidence(
-  incumbent: ModelBundle | null,
-  set: TrainingSet,
-  lastFold: Fold,
-  features: FeatureSet,
-  labels: TripleBarrier,
-): IncumbentEvidence {
-  if (incumbent === null) return { kind: 'no-incumbent' };
-  const sameLabels = (Object.keys(labels) as (keyof TripleBarrier)[]).every(
-    (name) => incumbent.labels[name] === labels[name],
-  );
-  const sameQuestion = incumbent.featureFingerprint === features.fingerprint && sameLabels;
-  const unseen = incumbent.trainingEndNs < set.calendarNs[set.start[lastFold.test[0]!]!]!;
-  if (!sameQuestion || !unseen) return { kind: 'incumbent-not-comparable' };
-  const complete = withRegime(set, features, incumbent.regime, lastFold.test);
-  return {
-    kind: 'compared',
-    incumbentLogLoss: logLoss(lastFold.metaLabel, predict(incumbent, complete, lastFold.test)),
-    treesLogLoss: logLoss(lastFold.metaLabel, lastFold.confidence),
-    baseRateLogLoss: logLoss(lastFold.metaLabel, lastFold.baseRate),
   };
 }

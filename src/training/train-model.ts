@@ -1,18 +1,17 @@
 import type { Clock } from '../clock.js';
 import { OrchestratorError } from '../errors.js';
 import { decodeBundle } from '../model/bundle-codec.js';
-import { type FirstModelFinding, testFirstModel } from '../retrain/first-model.js';
-import { decidePromotion } from '../retrain/promotion-gate.js';
+import type { RegimeModel } from '../regime/regime-model.js';
 import { Stopwatch } from '../stopwatch.js';
-import { slopeEvidence } from '../validation/slope.js';
-import { purgedWalkForward, type WalkForwardSplit } from '../validation/walk-forward.js';
 import { assembleBundle, importanceOf } from './assemble-bundle.js';
-import { type FitObserver, fitTrees } from './fit.js';
+import { challengeOf, judgeAgainst } from './challenge.js';
+import { judgeFirstModel } from './first-judgement.js';
+import { type Fit, type FitObserver, fitTrees } from './fit.js';
 import {
   type Fold,
   foldReport,
-  incumbentEvidence,
   type OutOfSample,
+  type PooledMetrics,
   poolFolds,
   poolMetrics,
   runFold,
@@ -20,17 +19,25 @@ import {
 import { fitRegime, windowOf, withRegime } from './regime-column.js';
 import { featureSetOf, type TrainingPlan } from './training-plan.js';
 import type { TrainingReport } from './training-report.js';
-import { buildTrainingSet, type TrainingSeries, type TrainingSet } from './training-set.js';
+import { seriesBefore, type TrainingSeries } from './training-series.js';
+import { buildTrainingSet, type TrainingSet } from './training-set.js';
+import { newestWindow, splitFolds, windowSizes } from './windows.js';
 
 export interface TrainingRequest {
   readonly series: readonly TrainingSeries[];
   readonly plan: TrainingPlan;
   /** Stamped on the bundle; the only way time enters it. */
   readonly createdAtNs: bigint;
-  /** The how-manieth training of this set of instruments this is, from 1: every further attempt is held to a stricter test. */
+  /** Number of this training among those of the same instruments, from 1: every further attempt at a first model is held to a stricter test. */
   readonly attempt: number;
-  /** The serving bundle's file, to compare with. */
+  /** The serving bundle's file, null for none. */
   readonly incumbent: Uint8Array | null;
+  /** Error the promotion gate may spend on a challenger; null: no test is left, so it stays a candidate. */
+  readonly alpha: number | null;
+  /** Newest bar of the last test that was taken with these instruments; null for none. */
+  readonly testedUntilNs: bigint | null;
+  /** Install what is trained, whatever the tests say. */
+  readonly force: boolean;
 }
 
 export interface TrainingProgress {
@@ -49,113 +56,119 @@ export interface TrainingHooks {
 }
 
 export interface TrainedModel {
-  /** File of the bundle the verdict installs, null when the incumbent stays. */
-  readonly bundle: Uint8Array | null;
+  /** File of what was trained: what the verdict installs, or a candidate where it installs nothing. */
+  readonly bundle: Uint8Array;
   readonly report: TrainingReport;
 }
 
-const NS_PER_DAY = 86_400_000_000_000;
 const BARS_MIN = 1000;
 const SAMPLES_MIN = 100;
-/** From this length on, windows are counted in bars; shorter series are cut in proportion, both into at least five folds. */
-const LONG_SERIES_BARS = 40_000;
-const LONG = { trainBars: 15_000, testBars: 5_000 };
-const SHORT_SHARE = { train: 0.6, test: 0.08 };
 
 /**
  * Sides → labels → features → purged walk-forward → final fit → verdict → bundle. The final fit takes the newest training window, of the length that was validated.
- * The same request gives the same bundle bytes; one training at a time, since the library's random state belongs to the thread. Throws INSUFFICIENT_DATA, TRAINING_CANCELLED, BOOSTER_FAILED, or what is wrong with a series.
+ * A challenger, that is a model trained while a comparable one with trees serves, sees nothing of the newest bars: it is tested on them as it is and never refitted.
+ * The same request gives the same bundle bytes; one training at a time, since the library's random state belongs to the thread. Throws INSUFFICIENT_DATA, TRAINING_CANCELLED,
+ * BOOSTER_FAILED, what is wrong with a series, or with the incumbent's file.
  */
 export async function trainModel(request: TrainingRequest, hooks: TrainingHooks): Promise<TrainedModel> {
-  const { plan } = request;
+  const { plan, createdAtNs } = request;
   const watch = new Stopwatch(hooks.clock);
   hooks.onProgress({ step: 'set', fold: 0, folds: 0, share: 0 });
   const features = featureSetOf(plan);
-  const set = buildTrainingSet(request.series, features, plan.labels, plan.vpin);
+  const incumbent = request.incumbent === null ? null : decodeBundle(request.incumbent);
+  const challenge = challengeOf(incumbent, request.series, plan, features);
+  const known =
+    challenge === null ? request.series : request.series.map((one) => seriesBefore(one, challenge.testStartNs));
+  const set = buildTrainingSet(known, features, plan.labels, plan.vpin);
   checkEnough(set);
   const setMs = watch.lap();
 
+  const found = await validate(set, plan, hooks, watch);
+  const { folds, pooled, metrics } = found;
+  const parts = { ...found, plan, createdAtNs };
+  let bundle: Uint8Array;
+  let verdict: TrainingReport['verdict'];
+  if (challenge === null) {
+    const { attempt, force } = request;
+    const decided = judgeFirstModel({
+      set,
+      plan,
+      pooled,
+      metrics,
+      lambda: found.fit.restraint.lambda,
+      attempt,
+      force,
+      incumbent,
+    });
+    const evidence = decided.verdict === 'refused' ? 'none' : decided.verdict;
+    bundle = assembleBundle({ ...parts, kind: decided.installs, evidence });
+    verdict = decided;
+  } else {
+    const kind = found.fit.restraint.lambda > 0 ? 'trees' : 'base-rate';
+    const evidence = kind === 'base-rate' ? 'none' : request.force ? 'forced' : 'strict';
+    bundle = assembleBundle({ ...parts, kind, evidence });
+    verdict = judgeAgainst(challenge, decodeBundle(bundle), request, features);
+  }
+  return {
+    bundle,
+    report: {
+      ...metrics,
+      baseRate: found.fit.baseRate,
+      labelCounts: set.counts,
+      folds: folds.map((fold) => foldReport(set, fold)),
+      importances: importanceOf(found.fit, features.names),
+      rounds: found.fit.rounds,
+      restraint: found.fit.restraint,
+      verdict,
+      timingsMs: { set: setMs, ...found.timingsMs, bundle: watch.lap(), fits: watch.timedMs },
+    },
+  };
+}
+
+/** The walk-forward and the final fit. */
+interface Validated {
+  /** With the regime column of the final fit. */
+  readonly set: TrainingSet;
+  /** What the final fit was fitted to. */
+  readonly rows: Int32Array;
+  readonly fit: Fit;
+  readonly regime: RegimeModel | null;
+  readonly folds: readonly Fold[];
+  readonly pooled: OutOfSample;
+  readonly metrics: PooledMetrics;
+  readonly timingsMs: { readonly folds: number; readonly final: number };
+}
+
+async function validate(
+  set: TrainingSet,
+  plan: TrainingPlan,
+  hooks: TrainingHooks,
+  watch: Stopwatch,
+): Promise<Validated> {
+  const features = featureSetOf(plan);
   const windows = windowSizes(set.calendarNs.length, plan);
   const splits = splitFolds(set, windows, plan);
-  const finalRows = newestWindow(set, windows.trainBars, plan.expanding);
+  const rows = newestWindow(set, windows.trainBars, plan.expanding);
   const folds: Fold[] = [];
   for (const [index, split] of splits.entries()) {
     folds.push(await runFold(set, split, features, plan, observerOf(index, splits.length, hooks, watch)));
   }
   const foldsMs = watch.lap();
-
-  const regime = fitRegime(set, windowOf(set, finalRows), plan.seed);
-  const complete = withRegime(set, features, regime, finalRows);
-  const final = await fitTrees(complete, finalRows, plan, observerOf(splits.length, splits.length, hooks, watch));
-  const finalMs = watch.lap();
-
+  const regime = fitRegime(set, windowOf(set, rows), plan.seed);
+  const complete = withRegime(set, features, regime, rows);
+  const fit = await fitTrees(complete, rows, plan, observerOf(splits.length, splits.length, hooks, watch));
   const pooled = poolFolds(set, folds);
-  const { nTest, aucInterval, aucLong, aucShort, logisticLogLoss, ...metrics } = poolMetrics(set, pooled, folds.length);
-  const incumbent = request.incumbent === null ? null : decodeBundle(request.incumbent);
-  const verdict = decidePromotion({
-    nTest,
-    logLoss: metrics.logLoss,
-    baseRateLogLoss: metrics.baseRateLogLoss,
-    lambda: final.restraint.lambda,
-    policy: plan.firstModel,
-    finding: findFirstModel(set, pooled, plan, request.attempt, metrics.baseRateLogLoss - metrics.logLoss),
-    incumbent: incumbentEvidence(incumbent, set, folds[folds.length - 1]!, features, plan.labels),
-  });
-  const { createdAtNs } = request;
-  const bundle = assembleBundle({
-    plan,
+  const metrics = poolMetrics(set, pooled, folds.length);
+  return {
     set: complete,
-    rows: finalRows,
-    fit: final,
+    rows,
+    fit,
     regime,
+    folds,
     pooled,
     metrics,
-    verdict,
-    createdAtNs,
-  });
-  return {
-    bundle,
-    report: {
-      ...metrics,
-      nTest,
-      aucInterval,
-      aucLong,
-      aucShort,
-      logisticLogLoss,
-      baseRate: final.baseRate,
-      labelCounts: set.counts,
-      folds: folds.map((fold) => foldReport(set, fold)),
-      importances: importanceOf(final, features.names),
-      rounds: final.rounds,
-      restraint: final.restraint,
-      verdict,
-      timingsMs: { set: setMs, folds: foldsMs, final: finalMs, bundle: watch.lap(), fits: watch.timedMs },
-    },
+    timingsMs: { folds: foldsMs, final: watch.lap() },
   };
-}
-
-/** The first-model test on the pooled test signals. An outcome that could have been either counts as half profit, half stop. */
-function findFirstModel(
-  set: TrainingSet,
-  pooled: OutOfSample,
-  plan: TrainingPlan,
-  attempt: number,
-  gain: number,
-): FirstModelFinding {
-  const { ptMultiplier, slMultiplier } = plan.labels;
-  const either = (ptMultiplier - slMultiplier) / 2;
-  const outcome = pooled.grossR.map((r, k) => (set.ambiguous[pooled.rows[k]!] === 1 ? either : r));
-  const { rows, effectiveN, span } = pooled;
-  const firstNs = set.calendarNs[span.start]!;
-  const days = Number(set.calendarNs[span.end - 1]! - firstNs) / NS_PER_DAY;
-  return testFirstModel({
-    attempt,
-    slope: slopeEvidence(pooled.confidence, outcome, span),
-    gain,
-    nTest: rows.length,
-    overlap: rows.length / effectiveN,
-    signalsPerDay: rows.length / days,
-  });
 }
 
 /** What the fit of one fold reports to; the final fit comes after all folds. Throws TRAINING_CANCELLED between steps. */
@@ -167,19 +180,6 @@ function observerOf(fold: number, folds: number, hooks: TrainingHooks, watch: St
     },
     timed: (call) => watch.timed(call),
   };
-}
-
-/** The walk-forward's splits that have labels on both sides. */
-function splitFolds(set: TrainingSet, windows: WindowSizes, plan: TrainingPlan): WalkForwardSplit[] {
-  const { trainBars, testBars } = windows;
-  const { embargoBars: embargo, expanding } = plan;
-  const intervals = { start: set.start, end: set.end };
-  const splits = [
-    ...purgedWalkForward({ intervals, trainSize: trainBars, testSize: testBars, embargo, expanding }),
-  ].filter(({ train, test }) => train.length > 0 && test.length > 0);
-  if (splits.length > 0) return splits;
-  const message = `no fold: ${set.calendarNs.length} bars do not hold a training window of ${trainBars} and a test window of ${testBars} with labels in both`;
-  throw new OrchestratorError('INSUFFICIENT_DATA', message, { field: 'training.trainBars' });
 }
 
 function checkEnough(set: TrainingSet): void {
@@ -198,31 +198,4 @@ function checkEnough(set: TrainingSet): void {
       { field: 'series' },
     );
   }
-}
-
-interface WindowSizes {
-  readonly trainBars: number;
-  readonly testBars: number;
-}
-
-function windowSizes(bars: number, plan: TrainingPlan): WindowSizes {
-  const byLength =
-    bars >= LONG_SERIES_BARS
-      ? LONG
-      : { trainBars: Math.floor(bars * SHORT_SHARE.train), testBars: Math.floor(bars * SHORT_SHARE.test) };
-  return { trainBars: plan.trainBars ?? byLength.trainBars, testBars: plan.testBars ?? byLength.testBars };
-}
-
-/** The rows of the newest window of the length that is validated. Throws INSUFFICIENT_DATA when it is empty. */
-function newestWindow(set: TrainingSet, trainBars: number, expanding: boolean): Int32Array {
-  const first = expanding ? 0 : set.calendarNs.length - trainBars;
-  const rows = Int32Array.from(set.start.keys()).filter((row) => set.start[row]! >= first);
-  if (rows.length > 0) return rows;
-  throw new OrchestratorError(
-    'INSUFFICIENT_DATA',
-    `no labelled signal in the newest ${trainBars} bars, which the served model is fitted to`,
-    {
-      field: 'series',
-    },
-  );
 }

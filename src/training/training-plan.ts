@@ -21,6 +21,11 @@ export interface TrainingPlan {
   readonly boosterParameters: BoosterParameters;
   readonly seed: number;
   readonly firstModel: FirstModelPolicy;
+  /** Newest bars a challenger is tested on and not trained on; null: from the length of the series. */
+  readonly gateBars: number | null;
+  /** Error of one test at the promotion gate. */
+  readonly alphaPerTest: number;
+  readonly labelsPerFalseAlarm: number;
 }
 
 export function trainingPlanOf(config: OrchestratorConfig): TrainingPlan {
@@ -48,6 +53,9 @@ export function trainingPlanOf(config: OrchestratorConfig): TrainingPlan {
     },
     seed: training.seed,
     firstModel: config.firstModel,
+    gateBars: config.retrain.testBars,
+    alphaPerTest: config.retrain.errorPerYear / config.retrain.maxTestsPerYear,
+    labelsPerFalseAlarm: config.retrain.labelsPerFalseAlarm,
   };
 }
 

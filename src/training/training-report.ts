@@ -1,5 +1,5 @@
 import type { BundleMetrics } from '../model/bundle.js';
-import type { Verdict } from '../retrain/promotion-gate.js';
+import type { Verdict } from '../retrain/verdict.js';
 import type { AucInterval } from '../validation/auc-interval.js';
 import type { Restraint } from './restraint.js';
 import type { LabelCounts } from './training-set.js';

@@ -1,13 +1,18 @@
 import type { ModelBundle } from '../model/bundle.js';
 import type { TrainingReport } from './training-report.js';
 
-/** What a training brought: the bundle the verdict installs, and every honest figure behind the verdict. */
+/** What a training brought: the bundle, and every honest figure behind the verdict on it. */
 export class TrainingResult {
   constructor(
-    /** null when the incumbent stays. */
-    readonly model: ModelBundle | null,
+    /** What was trained: a candidate where the verdict does not install it. */
+    readonly trained: ModelBundle,
     readonly report: TrainingReport,
   ) {}
+
+  /** What the verdict installs; null when the champion stays. */
+  get model(): ModelBundle | null {
+    return this.report.verdict.installs === null ? null : this.trained;
+  }
 
   /** Out-of-sample share of right calls; means nothing without {@link majorityAccuracy}. */
   get accuracy(): number {

@@ -1,25 +1,14 @@
-import { OrchestratorError } from '../errors.js';
 import { deriveFeatureColumns, type FeatureColumns, HISTORY_BARS_MIN } from '../features/feature-columns.js';
 import { FEATURE_COUNT, writeFeatureRow } from '../features/feature-row.js';
 import type { FeatureSet } from '../features/feature-set.js';
+import { paysItsCost } from '../labeling/barrier.js';
 import { type TripleBarrier, type TripleBarrierLabels, tripleBarrierLabels } from '../labeling/triple-barrier.js';
 import { averageUniqueness } from '../labeling/uniqueness.js';
 import { averageTrueRange } from '../market/atr.js';
 import { type BarSeries, checkBars } from '../market/bar.js';
-import { isInstrumentId } from '../market/instrument-id.js';
-import { VpinIndicator, type VpinOptions } from '../orderflow/vpin.js';
-import { type PrimarySignalName, primarySides } from '../primary/primary-signal.js';
-
-/** One instrument's bars with the sides a strategy took on them. */
-export interface TrainingSeries {
-  readonly instrumentId: string;
-  readonly bars: BarSeries;
-  /** −1, 0, +1 by bar; or else `primarySignal` makes them. */
-  readonly sides?: Int8Array;
-  readonly primarySignal?: PrimarySignalName;
-  /** The user's declared features, by name, one value a bar; NaN is missing. */
-  readonly features?: Readonly<Record<string, Float64Array>>;
-}
+import type { VpinOptions } from '../orderflow/vpin.js';
+import { calendarPositions, commonCalendar } from './calendar.js';
+import { checkInstruments, sidesOf, type TrainingSeries, toxicityOf, userColumn } from './training-series.js';
 
 /** How the signals of all series ended, and why some were not trained on. */
 export interface LabelCounts {
@@ -74,8 +63,6 @@ export interface SeriesSource {
   readonly vpin: Float64Array;
   readonly position: Int32Array;
 }
-
-const COST_MULTIPLE_MIN = 3;
 
 /** Sides → labels → feature rows of every series, pooled and ordered by time. Throws what is wrong with a series, naming its field. */
 export function buildTrainingSet(
@@ -147,19 +134,6 @@ export function buildTrainingSet(
   return set;
 }
 
-/** Scales and quantiles are kept by instrument, under its name as a key: each may come but once, and not under a name no record can hold. */
-function checkInstruments(series: readonly TrainingSeries[]): void {
-  for (const [index, { instrumentId }] of series.entries()) {
-    const field = `series[${index}].instrumentId`;
-    if (typeof instrumentId !== 'string' || !isInstrumentId(instrumentId) || instrumentId === '__proto__') {
-      throw new OrchestratorError('INVALID_INSTRUMENT', `${field} is no name for an instrument`, { field });
-    }
-    if (series.findIndex((other) => other.instrumentId === instrumentId) !== index) {
-      throw new OrchestratorError('DUPLICATE_INSTRUMENT', `${field} came before`, { field });
-    }
-  }
-}
-
 interface LabelledSeries {
   readonly count: number;
   readonly signalBar: Int32Array;
@@ -190,7 +164,7 @@ function labelSeries(
   const labels = tripleBarrierLabels(bars, sides, barrier, atr);
   const { kept, refused } = selectTrainable(labels, bars, atr, barrier);
   const columns = deriveFeatureColumns(bars);
-  const toxicity = toxicityColumn(bars, vpin);
+  const toxicity = toxicityOf(series, field, vpin);
   const row = new Float64Array(FEATURE_COUNT);
   const userValues = new Float64Array(user.length);
   const rows = new Float32Array(kept.length * features.columnCount);
@@ -235,89 +209,17 @@ function selectTrainable(
   barrier: TripleBarrier,
 ): { kept: Int32Array; refused: Pick<LabelCounts, 'horizonOpen' | 'insufficientHistory' | 'targetBelowCost'> } {
   const refused = { horizonOpen: 0, insufficientHistory: 0, targetBelowCost: 0 };
-  const targetMin = (COST_MULTIPLE_MIN * barrier.costBps) / 10_000;
   const kept = new Int32Array(labels.signalBar.length);
   let count = 0;
   for (let k = 0; k < labels.signalBar.length; k++) {
     const bar = labels.signalBar[k]!;
     if (labels.horizonClosed[k] === 0) refused.horizonOpen++;
     else if (bar < HISTORY_BARS_MIN - 1) refused.insufficientHistory++;
-    else if ((barrier.ptMultiplier * atr[bar]!) / bars.close[bar]! < targetMin) refused.targetBelowCost++;
+    else if (!paysItsCost((barrier.ptMultiplier * atr[bar]!) / bars.close[bar]!, barrier.costBps))
+      refused.targetBelowCost++;
     else kept[count++] = k;
   }
   return { kept: kept.slice(0, count), refused };
-}
-
-function sidesOf(series: TrainingSeries, field: string): Int8Array {
-  if (series.sides === undefined) {
-    if (series.primarySignal !== undefined) return primarySides(series.primarySignal, series.bars);
-    throw new OrchestratorError('INVALID_SIGNAL', `${field} has neither sides nor a primarySignal`, {
-      field: `${field}.sides`,
-    });
-  }
-  if (series.sides.length !== series.bars.length) {
-    throw new OrchestratorError(
-      'LENGTH_MISMATCH',
-      `${field} has ${series.sides.length} sides for ${series.bars.length} bars`,
-      {
-        field: `${field}.sides`,
-      },
-    );
-  }
-  const wrong = series.sides.findIndex((side) => side < -1 || side > 1);
-  if (wrong >= 0) {
-    throw new OrchestratorError('OUT_OF_RANGE', `${field} has side ${series.sides[wrong]} at bar ${wrong}`, {
-      field: `${field}.sides`,
-    });
-  }
-  return series.sides;
-}
-
-function userColumn(series: TrainingSeries, name: string, field: string): Float64Array {
-  const column =
-    series.features !== undefined && Object.hasOwn(series.features, name) ? series.features[name] : undefined;
-  if (column === undefined) {
-    throw new OrchestratorError('MISSING_FEATURE', `${field} lacks its declared feature ${name}`, {
-      field: `${field}.features.${name}`,
-    });
-  }
-  if (column.length !== series.bars.length) {
-    throw new OrchestratorError(
-      'LENGTH_MISMATCH',
-      `feature ${name} has ${column.length} values for ${series.bars.length} bars`,
-      {
-        field: `${field}.features.${name}`,
-      },
-    );
-  }
-  return column;
-}
-
-function toxicityColumn(bars: BarSeries, options: VpinOptions): Float64Array {
-  const vpin = new VpinIndicator(options);
-  const toxicity = new Float64Array(bars.length);
-  for (let i = 0; i < bars.length; i++) {
-    vpin.update(bars.at(i));
-    toxicity[i] = vpin.value ?? Number.NaN;
-  }
-  return toxicity;
-}
-
-function commonCalendar(series: readonly BarSeries[]): BigInt64Array {
-  if (series.length === 1) return series[0]!.tsEventNs.slice();
-  const stamps = new Set(series.flatMap((bars) => [...bars.tsEventNs]));
-  return BigInt64Array.from(stamps).sort();
-}
-
-/** Position of every bar on the calendar, which holds all of them in order. */
-function calendarPositions(bars: BarSeries, calendarNs: BigInt64Array): Int32Array {
-  const positions = new Int32Array(bars.length);
-  let position = 0;
-  for (let i = 0; i < bars.length; i++) {
-    while (calendarNs[position]! < bars.tsEventNs[i]!) position++;
-    positions[i] = position;
-  }
-  return positions;
 }
 
 function addCounts(a: LabelCounts, b: LabelCounts): LabelCounts {

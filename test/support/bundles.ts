@@ -46,6 +46,7 @@ export function relabelled(bundle: ModelBundle, header: Partial<Omit<BundleHeade
 export async function bundleFor(input: OrchestratorConfigInput): Promise<ModelBundle> {
   const config = OrchestratorConfig.parse({
     ...input,
+    retrain: { labelsPerFalseAlarm: 200, ...input.retrain },
     training: { rounds: 20, eta: 0.2, minChildWeight: 100, ...input.training },
   });
   const plan = trainingPlanOf(config);
@@ -62,7 +63,19 @@ export async function bundleFor(input: OrchestratorConfigInput): Promise<ModelBu
   const hooks = { clock: systemClock, onProgress: () => undefined, isCancelled: () => false };
   // One short fold, for the metrics and the quantiles alone.
   const short = { ...plan, rounds: 1, trainBars: 1500, testBars: 450 };
-  const trained = await trainModel({ series, plan: short, createdAtNs: 1n, attempt: 1, incumbent: null }, hooks);
+  const trained = await trainModel(
+    {
+      series,
+      plan: short,
+      createdAtNs: 1n,
+      attempt: 1,
+      incumbent: null,
+      alpha: null,
+      testedUntilNs: null,
+      force: false,
+    },
+    hooks,
+  );
   const base = decodeBundle(trained.bundle!);
   const features = featureSetOf(plan);
   const untold = buildTrainingSet(series, features, plan.labels, plan.vpin);

@@ -20,6 +20,7 @@ const faultyService: TrainingService = {
     }
     return trainingService.train(message, cancel, progress);
   },
+  try: (message) => trainingService.try(message),
 };
 
 invariant(parentPort !== null, 'the training worker runs on a thread of its own');

@@ -101,6 +101,15 @@ export function bundleContent(overrides: Partial<BundleHeader> = {}, seed = 1): 
       brier: 0.23,
       baseRateBrier: 0.24,
     },
+    meanConcurrency: 3.5,
+    detectors: {
+      labelsPerFalseAlarm: 20_000,
+      skillThreshold: 5.5,
+      rateThreshold: 28.25,
+      rateAllowance: 0.025,
+      verified: { labels: 19_500, lower: 17_600, upper: 21_700 },
+    },
+    featureDeciles: [0, 1, 2].map((column) => Float64Array.from({ length: 9 }, (_, k) => column + k / 10)),
     ...overrides,
   };
   const { calibration } = header;

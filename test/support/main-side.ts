@@ -26,9 +26,12 @@ export function mainSide(input: OrchestratorConfigInput = {}, answerNs = 0, cloc
   const bars = fixtureBars(110, 3);
   for (let k = 0; k < INSTRUMENTS; k++) for (let i = 0; i < bars.length; i++) store.append(`I${k}`, bars.at(i));
   const answers: EnrichedSignalEvent[] = [];
-  const desk = new AnswerDesk(config, store, clock, (answer) => {
-    answers.push(answer);
-    clock.advanceNs(answerNs);
+  const desk = new AnswerDesk(config, store, clock, {
+    recording: { recorded: Promise.resolve() },
+    answered: (answer) => {
+      answers.push(answer);
+      clock.advanceNs(answerNs);
+    },
   });
   const rehearsal = new Rehearsal(config, featureSet, clock);
   const models = new ModelFollower(new ModelReader(createModelSlots(1, MODEL_BYTES), 0), rehearsal);

@@ -1,7 +1,7 @@
 import { OrchestratorConfig, type OrchestratorConfigInput } from '../../src/config.js';
 import { tripleBarrierLabels } from '../../src/labeling/triple-barrier.js';
 import { type TrainingPlan, trainingPlanOf } from '../../src/training/training-plan.js';
-import type { TrainingSeries } from '../../src/training/training-set.js';
+import type { TrainingSeries } from '../../src/training/training-series.js';
 import { randomBars, seededRandom } from './market.js';
 
 /** The user feature every planted market declares. */
@@ -18,6 +18,8 @@ export function plantedPlan(training: OrchestratorConfigInput['training'] = {}):
     OrchestratorConfig.parse({
       userFeatures: [HINT],
       vpin: { nBuckets: 10, volumeWindow: 100 },
+      // The dial does not matter to most tests, and a low one is calibrated sooner.
+      retrain: { labelsPerFalseAlarm: 200 },
       training: { rounds: 12, eta: 0.3, minChildWeight: 20, ...training },
     }),
   );

@@ -13,6 +13,8 @@ export function rivalsOf(bundle: ModelBundle, count: number): ModelBundle[] {
   );
 }
 
+const NO_DECILES = new Float64Array(9).fill(Number.NaN);
+
 /** The bundle with random trees over another set of features, the user's included. */
 export function randomlyTreed(bundle: ModelBundle, features: FeatureSet, seed: number): ModelBundle {
   const { columnCount, names, fingerprint } = features;
@@ -22,6 +24,7 @@ export function randomlyTreed(bundle: ModelBundle, features: FeatureSet, seed: n
     featureFingerprint: fingerprint,
     forest: flattenForest(randomModel(20, 4, columnCount, seed)),
     goldenRows: randomRows(GOLDEN_ROW_COUNT, columnCount, seed + 1),
+    featureDeciles: names.map((name) => bundle.featureDeciles[bundle.featureNames.indexOf(name)] ?? NO_DECILES),
     importance: Object.fromEntries(names.map((name) => [name, 1 / columnCount])),
   });
 }

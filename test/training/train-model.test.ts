@@ -18,12 +18,14 @@ import {
   trainModel,
 } from '../../src/training/train-model.js';
 import { featureSetOf, trainingPlanOf } from '../../src/training/training-plan.js';
-import { buildTrainingSet, type TrainingSeries, type TrainingSet } from '../../src/training/training-set.js';
+import type { TrainingSeries } from '../../src/training/training-series.js';
+import { buildTrainingSet, type TrainingSet } from '../../src/training/training-set.js';
 import { logLoss } from '../../src/validation/metrics.js';
 import { ManualClock } from '../support/manual-clock.js';
-import { FIRST_CLOSE_NS, MINUTE_NS, randomBars } from '../support/market.js';
+import { randomBars } from '../support/market.js';
 import { HINT, type PlantedSeries, plantedPlan, plantedSeries } from '../support/planted.js';
 import { refusalOf } from '../support/refusal.js';
+import { firstVerdict } from '../support/verdicts.js';
 
 const BARS = 2000;
 const HORIZON = plantedPlan().labels.maxHoldingBars;
@@ -40,6 +42,9 @@ function train(request: Partial<TrainingRequest> = {}, hooks: Partial<TrainingHo
       createdAtNs: 1_800_000_000_000_000_000n,
       attempt: 1,
       incumbent: null,
+      alpha: null,
+      testedUntilNs: null,
+      force: false,
       ...request,
     },
     { clock: new ManualClock(), onProgress: () => undefined, isCancelled: () => false, ...hooks },
@@ -107,7 +112,7 @@ test('a planted edge serves provisionally, and the planted feature carries it', 
   const trained = await planted();
   const { report } = trained;
   assert.is(report.verdict.verdict, 'provisional');
-  const { t, quantile, passed, gain } = report.verdict.finding;
+  const { t, quantile, passed, gain } = firstVerdict(report).finding;
   assert.ok(passed && t > quantile && gain > 0.05, `t ${t}, needed ${quantile}, gain ${gain}`);
   assert.ok(report.restraint.lambda > 0.9, `lambda ${report.restraint.lambda}`);
   assert.ok(report.logLoss < report.baseRateLogLoss - 0.05, `${report.logLoss} against ${report.baseRateLogLoss}`);
@@ -231,11 +236,11 @@ test('the policy decides whether trees that pass the first test, or fail it, ser
   const withPolicy = (firstModel: FirstModelPolicy, training = {}) =>
     train({ plan: { ...plantedPlan(training), firstModel } });
   const strict = await withPolicy('strict');
-  assert.equal([strict.report.verdict.verdict, strict.report.verdict.finding.passed], ['refused', true]);
+  assert.equal([strict.report.verdict.verdict, firstVerdict(strict.report).finding.passed], ['refused', true]);
   assert.equal([bundleOf(strict).kind, bundleOf(strict).evidence], ['base-rate', 'none']);
   const hardly = { rounds: 1, eta: 0.01 };
   const asked = await withPolicy('provisional', hardly);
-  assert.equal([asked.report.verdict.verdict, asked.report.verdict.finding.passed], ['refused', false]);
+  assert.equal([asked.report.verdict.verdict, firstVerdict(asked.report).finding.passed], ['refused', false]);
   assert.ok(asked.report.restraint.lambda > 0);
   const forced = await withPolicy('always', hardly);
   assert.is(forced.report.verdict.verdict, 'forced');
@@ -247,7 +252,7 @@ test('every further attempt is held to a stricter test, and nothing else about i
   const first = await planted();
   const second = await train({ attempt: 2 });
   const late = await train({ attempt: 1e9 });
-  const findings = [first, second, late].map(({ report }) => report.verdict.finding);
+  const findings = [first, second, late].map(({ report }) => firstVerdict(report).finding);
   assert.ok(Math.abs(findings[0]!.alpha / findings[1]!.alpha - 4) < 1e-9);
   assert.ok(findings[1]!.quantile > findings[0]!.quantile);
   for (const { t } of findings) assert.is(t, findings[0]!.t);
@@ -460,76 +465,6 @@ async function earlierBundle(training: Parameters<typeof plantedPlan>[0] = {}): 
   return bytesOf(await train({ series: [plantedSeries(1400, 61, 0.85)], plan: plantedPlan(training) }));
 }
 
-test('an incumbent is compared on the last fold and gives way to a better model', async () => {
-  const incumbent = await earlierBundle({ rounds: 1, eta: 0.01 });
-  const { bundle, report } = await train({ incumbent });
-  assert.equal([report.verdict.verdict, report.verdict.comparison], ['provisional', 'compared']);
-  assert.ok(bundle !== null);
-});
-
-test('an incumbent that is better on the last fold is kept, and no bundle is made', async () => {
-  const incumbent = await earlierBundle();
-  // One careful round does not pass the first-model test: asked for, the base rate challenges; forced, its trees do.
-  for (const [firstModel, challenger] of [
-    ['provisional', 'baseRateLogLoss'],
-    ['always', 'logLoss'],
-  ] as const) {
-    const { bundle, report } = await train({
-      incumbent,
-      plan: { ...plantedPlan({ rounds: 1, eta: 0.01 }), firstModel },
-    });
-    assert.equal([report.verdict.verdict, report.verdict.comparison], ['incumbent-kept', 'compared']);
-    assert.is(bundle, null);
-    const lastFold = report.folds[report.folds.length - 1]!;
-    const serving = decodeBundle(incumbent);
-    const set = setOf(HONEST);
-    const tested = [...set.start.keys()].filter((k) => {
-      const at = set.calendarNs[set.start[k]!]!;
-      return at >= lastFold.testStartNs && at <= lastFold.testEndNs;
-    });
-    const { y, p } = scoreAll(serving, HONEST);
-    const loss = logLoss(
-      Uint8Array.from(tested, (k) => y[k]!),
-      Float64Array.from(tested, (k) => p[k]!),
-    );
-    const figures = `incumbent scores ${loss.toFixed(4)} nats against ${lastFold[challenger].toFixed(4)}`;
-    assert.match(report.verdict.sentence, figures);
-  }
-});
-
-test('an incumbent that has seen the last fold, or answers another question, is not compared', async () => {
-  const seen = bytesOf(await planted());
-  const otherLabels = plantedPlan();
-  const plan = { ...otherLabels, labels: { ...otherLabels.labels, ptMultiplier: 3 } };
-  const otherFeatures = { ...plantedPlan(), featureNames: ['volatility', 'side'] as const };
-  const unseen = await earlierBundle();
-  for (const request of [
-    { incumbent: seen },
-    { incumbent: unseen, plan },
-    { incumbent: unseen, plan: otherFeatures },
-  ]) {
-    const { report } = await train(request);
-    assert.is(report.verdict.comparison, 'incumbent-not-comparable');
-  }
-});
-
-test('an incumbent that ends right where the last fold begins has seen it', async () => {
-  const plan = plantedPlan(FEW);
-  const { report } = await train({ plan });
-  const { testStartNs } = report.folds[report.nFolds - 1]!;
-  const first = Number((testStartNs - FIRST_CLOSE_NS) / MINUTE_NS);
-  // Trained on bars up to `first` and on those up to the one before it; a side on every bar puts a horizon's end there.
-  for (const [barCount, comparison] of [
-    [first + 1, 'incumbent-not-comparable'],
-    [first, 'compared'],
-  ] as const) {
-    const prefix = plantedSeries(barCount, 61, 0.85);
-    const series = { ...prefix, sides: prefix.sides.map((side) => side || 1) };
-    const incumbent = bytesOf(await train({ series: [series], plan: plantedPlan({ ...FEW, rounds: 5 }) }));
-    assert.is((await train({ incumbent, plan })).report.verdict.comparison, comparison);
-  }
-});
-
 test('a damaged incumbent is refused with its code', async () => {
   const incumbent = (await earlierBundle()).slice(0, 500);
   assert.is((await refusalOf(() => train({ incumbent }))).code, 'MODEL_CORRUPT');
@@ -543,6 +478,10 @@ test('two series train one model, ordered by time', async () => {
   assert.is(report.labelCounts.trained, report.nSamples);
   assert.ok(report.nSamples > 1.8 * alone.nSamples);
   for (const [k, fold] of report.folds.slice(1).entries()) assert.ok(fold.testStartNs > report.folds[k]!.testEndNs);
+  // Twice as many labels are open at once, and detectors and bets go by those of all instruments.
+  const concurrencyOf = ({ bundle }: TrainedModel): number => decodeBundle(bundle).meanConcurrency;
+  const ratio = concurrencyOf(await train({ series: [HONEST, other] })) / concurrencyOf(await planted());
+  assert.ok(Math.abs(ratio - 2) < 0.1, `${ratio}`);
 });
 
 test('progress goes from nothing to everything, never back, through every fold', async () => {

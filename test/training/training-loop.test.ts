@@ -62,6 +62,9 @@ test('a training on the training thread gives the bundle that trainModel gives',
       createdAtNs: clock.epochNs(),
       attempt: 1,
       incumbent: null,
+      alpha: null,
+      testedUntilNs: null,
+      force: false,
     };
     const here = await trainModel(request, hooks);
     assert.is(report.verdict.verdict, 'provisional');
@@ -107,21 +110,24 @@ test('several series are trained on as one', () =>
     assert.ok(nSamples > 1.5 * (await loop.train(SERIES)).nSamples);
   }));
 
-test('an incumbent that is better is kept, and the result has no model', () =>
+test('an incumbent with trees that is not beaten is kept, and what was trained is a candidate', () =>
   withLoop({ plan: plantedPlan({ ...WINDOWS, rounds: 1, eta: 0.01 }) }, async (loop) => {
-    let incumbent: Uint8Array | null = null;
     const request = {
       series: [plantedSeries(1000, 71, 0.85)],
       plan: PLAN,
       createdAtNs: 1n,
       attempt: 1,
       incumbent: null,
+      alpha: null,
+      testedUntilNs: null,
+      force: false,
     };
     const hooks = { clock: new ManualClock(), onProgress: () => undefined, isCancelled: () => false };
-    incumbent = (await trainModel(request, hooks)).bundle;
-    const { model, report } = await loop.train(SERIES, { incumbent: incumbent! });
-    assert.is(report.verdict.verdict, 'incumbent-kept');
-    assert.is(model, null);
+    const incumbent = (await trainModel(request, hooks)).bundle;
+    const { model, trained, report } = await loop.train(SERIES, { incumbent, alpha: 0.002 });
+    assert.is(report.verdict.kind, 'strict');
+    assert.equal([report.verdict.installs, model], [null, null]);
+    assert.is.not(trained.modelId, decodeBundle(incumbent).modelId);
   }));
 
 test('what is wrong with the input is refused with its code and its field, and the next training works', () =>

@@ -7,7 +7,8 @@ import { completeTripleBarrier, tripleBarrierLabels } from '../../src/labeling/t
 import { BarSeries } from '../../src/market/bar.js';
 import { VpinIndicator } from '../../src/orderflow/vpin.js';
 import { primarySides } from '../../src/primary/primary-signal.js';
-import { buildTrainingSet, type TrainingSeries } from '../../src/training/training-set.js';
+import type { TrainingSeries } from '../../src/training/training-series.js';
+import { buildTrainingSet } from '../../src/training/training-set.js';
 import { FIRST_CLOSE_NS, MINUTE_NS, randomBars, seededRandom } from '../support/market.js';
 import { refusalOf } from '../support/refusal.js';
 import { assertSameBits } from '../support/vectors.js';
