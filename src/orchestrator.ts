@@ -2,34 +2,32 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EventEmitter } from 'eventemitter3';
 import { type Clock, systemClock } from './clock.js';
 import { OrchestratorConfig, type OrchestratorConfigInput } from './config.js';
-import { OrchestratorError, toErrorRecord } from './errors.js';
+import { OrchestratorError } from './errors.js';
 import type { FeatureSet } from './features/feature-set.js';
 import { Admission, type AdmittedSignal } from './inference/admission.js';
 import { AnswerCounts, type AnswerTotals } from './inference/answer-counts.js';
+import type { AnswerListener } from './inference/answer-desk.js';
 import { DataPlane, type DispatchMetrics } from './inference/data-plane.js';
 import { createLogger, type Logger } from './log.js';
+import { checkFeatures } from './loop/check-features.js';
+import type { ClosedLoop } from './loop/closed-loop.js';
+import type { RestoredState } from './loop/loop-events.js';
+import { type OpenedLoop, openLoop } from './loop/open-loop.js';
 import type { Bar } from './market/bar.js';
-import type { EnrichedSignalEvent, SignalEvent } from './market/events.js';
+import type { EnrichedSignalEvent, OutcomeEvent, SignalEvent } from './market/events.js';
 import type { ModelBundle } from './model/bundle.js';
 import { decodeBundle, encodeBundle } from './model/bundle-codec.js';
-import { ModelPersistence } from './model/persistence.js';
-import type { Verdict } from './retrain/promotion-gate.js';
+import type { OrchestratorEvents } from './orchestrator-events.js';
+import type { SuppliedOutcome } from './outcomes/outcome-event.js';
+import type { RetrainMonitorStatus } from './retrain/retrain-monitor.js';
+import type { Verdict } from './retrain/verdict.js';
 import { FeatureStoreWriter } from './shared-memory/feature-store-writer.js';
-import type { TrainingProgress } from './training/train-model.js';
-import { TrainingAttempts } from './training/training-attempts.js';
-import { TrainingLoop, type TrainOptions } from './training/training-loop.js';
+import type { ModelRecord } from './state/records.js';
+import type { StateMetrics } from './state/state-store.js';
+import { TrainingLoop, type TrainingWishes } from './training/training-loop.js';
 import { featureSetOf, trainingPlanOf } from './training/training-plan.js';
 import type { TrainingResult } from './training/training-result.js';
-import type { TrainingSeries } from './training/training-set.js';
-
-/** What the orchestrator tells those who listen. A listener that throws is logged; it keeps the event from those after it, and changes nothing else. */
-export interface OrchestratorEvents {
-  enriched: (answer: EnrichedSignalEvent) => void;
-  trainingProgress: (progress: TrainingProgress) => void;
-  verdict: (verdict: Verdict) => void;
-  /** `from`: the model id served before, '' for none. */
-  modelSwapped: (swap: { generation: number; modelId: string; from: string }) => void;
-}
+import type { TrainingSeries } from './training/training-series.js';
 
 export interface OrchestratorDependencies {
   readonly clock?: Clock;
@@ -40,6 +38,8 @@ export interface OrchestratorDependencies {
 
 /** Signals of a batch that are admitted before other events have their turn: some milliseconds of work. */
 const ADMITTED_PER_TURN = 1000;
+/** Clocks differ and replays may use another one, but a bar that is a year ahead has its time in another unit. */
+const FUTURE_NS_MAX = 365n * 86_400_000_000_000n;
 
 type Lifecycle = 'new' | 'starting' | 'started' | 'stopped';
 
@@ -55,14 +55,11 @@ export class ML4TOrchestrator {
   private readonly plane: DataPlane;
   private readonly counts: AnswerCounts;
   private readonly training: TrainingLoop;
-  private readonly persistence: ModelPersistence | null;
-  private readonly attempts = new TrainingAttempts();
+  /** From the middle of {@link start} on. */
+  private opened: OpenedLoop | null = null;
   private lifecycle: Lifecycle = 'new';
-  private warnedOfNoModel = false;
   private starting: Promise<void> | null = null;
   private stopping: Promise<void> | null = null;
-  /** Publications happen one after the other, in the order they were asked for. */
-  private publishing: Promise<unknown> = Promise.resolve();
 
   /** Throws CONFIG_INVALID with every invalid value. */
   constructor(config: OrchestratorConfigInput = {}, dependencies: OrchestratorDependencies = {}) {
@@ -71,7 +68,12 @@ export class ML4TOrchestrator {
     this.logger = dependencies.logger ?? createLogger();
     const plan = trainingPlanOf(this.config);
     this.featureSet = featureSetOf(plan);
-    this.store = new FeatureStoreWriter({ ...this.config.store, vpin: this.config.vpin });
+    this.store = new FeatureStoreWriter({
+      ...this.config.store,
+      vpin: this.config.vpin,
+      latestNs: () => this.clock.epochNs() + FUTURE_NS_MAX,
+      onAppended: (instrument, sequence) => this.opened?.loop.barAppended(instrument, sequence),
+    });
     this.admission = new Admission(this.store, this.featureSet, this.config.barAgeMaxNs);
     this.counts = new AnswerCounts(this.config.latencyBudgetMs);
     this.plane = new DataPlane({
@@ -81,14 +83,16 @@ export class ML4TOrchestrator {
       clock: this.clock,
       logger: this.logger,
       workerUrl: dependencies.inferenceWorkerUrl,
-      onAnswered: (answer) => this.answered(answer),
+      listener: this.answerListener(),
     });
-    const { modelPath, training } = this.config;
-    this.training = new TrainingLoop({ plan, clock: this.clock, logger: this.logger, queuedMax: training.queuedMax });
-    this.persistence = modelPath === null ? null : new ModelPersistence(modelPath, this.logger);
+    const { queuedMax } = this.config.training;
+    this.training = new TrainingLoop({ plan, clock: this.clock, logger: this.logger, queuedMax });
   }
 
-  /** Takes up the stored model, if there is a usable one, and brings up the inference workers. Idempotent; throws STOPPED after {@link stop}. */
+  /**
+   * Takes up what was recorded under `dataDir`, or the model under `modelPath`, and brings up the inference workers. Idempotent. Throws STOPPED after {@link stop}, and
+   * DATA_DIR_IN_USE, DATA_DIR_UNUSABLE, STORE_DAMAGED or STORE_VERSION_UNKNOWN for a data directory that cannot be had.
+   */
   async start(): Promise<void> {
     if (this.lifecycle === 'stopped') throw stopped();
     if (this.lifecycle === 'new') this.lifecycle = 'starting';
@@ -98,7 +102,7 @@ export class ML4TOrchestrator {
 
   /**
    * Cancels training, answers the signals on their way, for half a second at most, and refuses everything after; what is then left is rejected with STOPPED.
-   * Idempotent.
+   * Waits until what was accepted is durable; throws STORE_WRITE_FAILED when that cannot be. Idempotent.
    */
   async stop(): Promise<void> {
     this.lifecycle = 'stopped';
@@ -106,9 +110,9 @@ export class ML4TOrchestrator {
     await this.stopping;
   }
 
-  /** Adds a closed bar to an instrument's history; an equal known one is skipped. Throws the bar's fault, BAR_CONFLICT, BAR_OUT_OF_ORDER, INSTRUMENTS_MAX, INVALID_INSTRUMENT. */
+  /** Adds a closed bar to an instrument's history; an equal known one is skipped. Throws the bar's fault, BAR_CONFLICT, BAR_OUT_OF_ORDER, INSTRUMENTS_MAX, INVALID_INSTRUMENT, STORE_BEHIND. */
   addBar(instrumentId: string, bar: Bar): void {
-    this.checkStarted();
+    this.checkKeepsUp();
     this.store.append(instrumentId, bar);
   }
 
@@ -151,43 +155,83 @@ export class ML4TOrchestrator {
     return this.plane.answerNow(this.admit(event), startNs);
   }
 
-  /** Trains in the background on the series and publishes what the verdict installs. Rejects as {@link TrainingLoop.train} and {@link hotSwapModel} do. */
+  /**
+   * Trains in the background on the series and publishes what the verdict installs. While a model with trees serves, what is trained has to pass the promotion gate on the
+   * newest bars of the series, which it is not trained on; else it is kept as a candidate. Rejects as {@link TrainingLoop.train} and {@link hotSwapModel} do.
+   */
   async train(
     series: TrainingSeries | readonly TrainingSeries[],
-    options: Omit<TrainOptions, 'incumbent' | 'attempt'> = {},
+    options: TrainingWishes = {},
   ): Promise<TrainingResult> {
-    this.checkStarted();
-    const { model } = this;
-    const result = await this.training.train(series, {
+    return this.running().promotion.train(series, {
       ...options,
-      attempt: this.attempts.next(series),
-      ...(model === null ? {} : { incumbent: encodeBundle(model) }),
       onProgress: (progress) => {
         options.onProgress?.(progress);
         this.emit('trainingProgress', progress);
       },
     });
-    this.attempts.count(series);
-    this.emit('verdict', result.report.verdict);
-    if (result.model !== null) await this.hotSwapModel(result.model);
-    return result;
   }
 
   /** Validates, persists, then publishes a bundle: signals sent after it resolves are answered with it, none is delayed or lost. Rejects with MODEL_FEATURES_DIFFER, MODEL_NOT_SAVED or the bundle's fault; the old model then stays. */
   async hotSwapModel(bundle: ModelBundle | Uint8Array): Promise<void> {
-    this.checkStarted();
+    const { keeper } = this.running();
     // A copy: the caller's bytes may change before their turn to be published comes.
     const bytes = bundle instanceof Uint8Array ? new Uint8Array(bundle) : encodeBundle(bundle);
-    const valid = decodeBundle(bytes);
-    this.checkFeatures(valid);
-    const turn = this.publishing.then(async () => {
-      await this.persistence?.save(bytes);
-      const from = this.model?.modelId ?? '';
-      await this.plane.publish(valid, bytes);
-      this.announceSwap(from);
-    });
-    this.publishing = turn.catch(() => undefined);
-    await turn;
+    checkFeatures(decodeBundle(bytes), this.featureSet);
+    await keeper.install(bytes, 'swapped');
+  }
+
+  /** Retrains now on what is recorded, as a due retrain would. Rejects as {@link train} does, and with NO_DATA_DIR. */
+  async retrain(): Promise<TrainingResult> {
+    return this.running().retrainer.request();
+  }
+
+  /** Resolves when nothing is trained, tried or swapped in the background. */
+  async idle(): Promise<void> {
+    await this.running().idle();
+  }
+
+  /** Stops a retrain or trial that runs in the background at its next step; the champion stays. */
+  cancelRetrain(): void {
+    this.running().retrainer.cancel();
+  }
+
+  /** Puts a kept model to the strict test on what neither it nor the champion has seen, or with `force` installs it untested, recorded as such. Rejects with NO_SUCH_MODEL, NO_DATA_DIR or as {@link train} does. */
+  async promote(modelId: string, options: { force?: boolean } = {}): Promise<Verdict> {
+    const { keeper, promotion, retrainer } = this.running();
+    const bytes = await keeper.bytesOf(modelId);
+    checkFeatures(decodeBundle(bytes), this.featureSet);
+    return options.force === true ? promotion.force(bytes) : retrainer.tryCandidate(bytes);
+  }
+
+  /** Puts the champion before back in service. Rejects with NO_PREVIOUS_MODEL. */
+  async rollback(): Promise<void> {
+    await this.running().rollback('manual');
+  }
+
+  /** How a signal truly ended, while its horizon is open; see {@link OutcomeLedger.recordOutcome}. */
+  recordOutcome(signalId: string, outcome: SuppliedOutcome): OutcomeEvent {
+    return this.running().recordOutcome(signalId, outcome);
+  }
+
+  /** Models that are known, newest first. */
+  get models(): readonly ModelRecord[] {
+    return this.running().keeper.models;
+  }
+
+  /** What the monitor of the champion shows. */
+  get monitorStatus(): RetrainMonitorStatus {
+    return this.running().watch.monitor.status;
+  }
+
+  /** What {@link start} found under `dataDir`; null without one. */
+  get restored(): RestoredState | null {
+    return this.opened?.restored ?? null;
+  }
+
+  /** Sizes and health of the durable state; null without one. */
+  get stateMetrics(): StateMetrics | null {
+    return this.opened?.state?.metrics() ?? null;
   }
 
   /** The bundle in service, null before any. */
@@ -203,32 +247,52 @@ export class ML4TOrchestrator {
     return this.plane.metrics;
   }
 
-  private bringUp(): Promise<void> {
-    const up = (async () => {
-      const stored = await this.loadStored();
-      await this.plane.start(stored);
-      if (stored !== null) this.announceSwap('');
-      if (this.lifecycle === 'starting') this.lifecycle = 'started';
-    })();
-    this.publishing = up.catch(() => undefined);
-    return up;
+  private async bringUp(): Promise<void> {
+    const { config, clock, logger, store, featureSet, training } = this;
+    const opened = await openLoop({
+      ...{ config, clock, logger, store, featureSet, training },
+      publish: (bundle, bytes) => this.plane.publish(bundle, bytes),
+      generation: () => this.plane.generation,
+      emit: (event, ...parameters) => this.emit(event, ...parameters),
+      onPublished: (from) => this.announceSwap(from),
+    });
+    this.opened = opened;
+    const { keeper, generationBefore } = opened.loop;
+    await this.plane.start(keeper.champion, generationBefore);
+    if (keeper.champion !== null) this.announceSwap('');
+    if (this.lifecycle === 'starting') this.lifecycle = 'started';
+    opened.loop.resume();
+  }
+
+  private answerListener(): AnswerListener {
+    const loop = (): ClosedLoop => this.opened!.loop;
+    const { defaultConfidence } = this.config;
+    let isWarned = false;
+    const answered: AnswerListener['answered'] = (answer, signal, row) => {
+      this.counts.countAnswer(answer);
+      if (!answer.modelAvailable && !isWarned) {
+        isWarned = true;
+        this.logger.warn({ defaultConfidence }, 'no model yet: signals are answered with the default confidence');
+      }
+      loop().book.add(answer, signal, row);
+      this.emit('enriched', answer);
+    };
+    return {
+      get recording() {
+        return loop().book.recording;
+      },
+      answered,
+    };
   }
 
   private async shutDown(): Promise<void> {
-    await Promise.all([this.plane.stop(stopped()), this.training.close(), this.publishing]);
+    await this.starting?.catch(() => undefined);
+    // A decision may wait for a disk that takes nothing: only the closed store lets go of it.
+    const trained = this.training.close();
+    await this.plane.stop(stopped());
+    await this.opened?.loop.stop();
     this.events.removeAllListeners();
-  }
-
-  private async loadStored(): Promise<ModelBundle | null> {
-    const stored = (await this.persistence?.loadCurrent()) ?? null;
-    try {
-      if (stored !== null) this.checkFeatures(stored);
-      return stored;
-    } catch (error) {
-      const { code, message } = toErrorRecord(error, 'MODEL_CORRUPT');
-      this.logger.error({ code, reason: message }, 'the stored model cannot be used; starting without one');
-      return null;
-    }
+    await Promise.all([this.opened?.state?.close(), trained]);
   }
 
   private checkRoom(): void {
@@ -238,8 +302,15 @@ export class ML4TOrchestrator {
     throw new OrchestratorError('OVERLOADED', 'as many signals are on their way as `outstandingMax` allows');
   }
 
-  private admit(event: SignalEvent, place?: string): AdmittedSignal {
+  /** While the disk takes nothing, what is accepted waits in memory: only so much of it. */
+  private checkKeepsUp(): void {
     this.checkStarted();
+    if (this.opened?.state?.journal.isBehind !== true) return;
+    throw new OrchestratorError('STORE_BEHIND', 'too much waits to be written under dataDir', { field: 'dataDir' });
+  }
+
+  private admit(event: SignalEvent, place?: string): AdmittedSignal {
+    this.checkKeepsUp();
     try {
       return this.admission.admit(event);
     } catch (error) {
@@ -249,41 +320,19 @@ export class ML4TOrchestrator {
     }
   }
 
-  private answered(answer: EnrichedSignalEvent): void {
-    this.counts.countAnswer(answer);
-    if (!answer.modelAvailable) this.warnOfNoModel();
-    this.emit('enriched', answer);
-  }
-
   private announceSwap(from: string): void {
     const { generation } = this.plane;
     this.emit('modelSwapped', { generation, modelId: this.model?.modelId ?? '', from });
   }
 
-  private checkFeatures(bundle: ModelBundle): void {
-    if (bundle.featureFingerprint !== this.featureSet.fingerprint) {
-      throw new OrchestratorError(
-        'MODEL_FEATURES_DIFFER',
-        'the model was trained on other features than the configuration asks for',
-        {
-          field: 'featureNames',
-        },
-      );
-    }
+  private running(): ClosedLoop {
+    this.checkStarted();
+    return this.opened!.loop;
   }
 
   private checkStarted(): void {
     if (this.lifecycle === 'stopped') throw stopped();
     if (this.lifecycle !== 'started') throw new OrchestratorError('NOT_STARTED', 'wait for start() first');
-  }
-
-  private warnOfNoModel(): void {
-    if (this.warnedOfNoModel) return;
-    this.warnedOfNoModel = true;
-    this.logger.warn(
-      { defaultConfidence: this.config.defaultConfidence },
-      'no model yet: signals are answered with the default confidence',
-    );
   }
 
   private emit<E extends keyof OrchestratorEvents>(event: E, ...parameters: Parameters<OrchestratorEvents[E]>): void {

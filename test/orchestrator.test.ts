@@ -16,6 +16,7 @@ import { bundleFor, FAST_VPIN, fastTrainedBundle, fixtureBars, relabelled, train
 import { capturedLog, silentLogger } from './support/captured-log.js';
 import { MINUTE_NS, randomBars } from './support/market.js';
 import { refusalOf } from './support/refusal.js';
+import { firstVerdict } from './support/verdicts.js';
 
 const test = suite('orchestrator');
 const bars = fixtureBars(300, 9);
@@ -435,7 +436,7 @@ test('every further training of the same instruments is held to a stricter test,
       bars: fixtureBars(1000, 40 + k),
       primarySignal: 'momentum' as const,
     }));
-    return (await orchestrator.train(series)).report.verdict.finding.alpha;
+    return firstVerdict((await orchestrator.train(series)).report).finding.alpha;
   };
   const first = await alphaOf('A');
   const ratios = [await alphaOf('A'), await alphaOf('B'), await alphaOf('A', 'B'), await alphaOf('B', 'A')].map(

@@ -18,6 +18,10 @@ const BAD_DATA = new Set<ErrorCode>([
   'MODEL_NOT_FOUND',
   'MODEL_CORRUPT',
   'MODEL_VERSION_UNKNOWN',
+  'NO_SUCH_MODEL',
+  'DATA_DIR_UNUSABLE',
+  'STORE_DAMAGED',
+  'STORE_VERSION_UNKNOWN',
 ]);
 
 /** 2 usage, 3 bad data, 4 not enough data, 1 anything else. */

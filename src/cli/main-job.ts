@@ -1,5 +1,7 @@
 import type { OrchestratorConfig } from '../config.js';
 import type { Logger } from '../log.js';
+import { type FalseAlarms, falseAlarmsOf } from '../loop/model-standing.js';
+import type { BarSeries } from '../market/bar.js';
 import type { EnrichedSignalEvent } from '../market/events.js';
 import { ML4TOrchestrator } from '../orchestrator.js';
 import type { TrainingProgress } from '../training/train-model.js';
@@ -37,6 +39,8 @@ export interface MainJobReport {
   };
   readonly importances: TrainingReport['importances'];
   readonly promotion: TrainingReport['verdict'] & { readonly modelId: string };
+  /** How often the served model's detectors are expected to err; null where there were too few labels to set them. */
+  readonly detectors: FalseAlarms | null;
   readonly live: {
     readonly enriched: number;
     readonly degraded: Readonly<Record<string, number>>;
@@ -79,6 +83,7 @@ const METRICS = [
 ] as const;
 
 const TRAIN_SHARE = 0.7;
+const NS_PER_DAY = 86_400_000_000_000;
 
 /** Trains on the first 70 % of the bars and replays the rest bar by bar, as live bars and signals, through the same orchestrator. `primary`: see {@link loadPrimary}. */
 export async function runMainJob(
@@ -127,6 +132,7 @@ export async function runMainJob(
         },
         importances: report.importances,
         promotion: { ...report.verdict, modelId: orchestrator.model?.modelId ?? '' },
+        detectors: falseAlarmsOf(result.trained, labelsPerDayOf(report.labelCounts.trained, series.bars)),
         live: {
           enriched: totals.answered,
           degraded: totals.degraded,
@@ -140,6 +146,10 @@ export async function runMainJob(
   } finally {
     await orchestrator.stop();
   }
+}
+
+function labelsPerDayOf(labels: number, { tsEventNs, length }: BarSeries): number {
+  return labels / (Number(tsEventNs[length - 1]! - tsEventNs[0]!) / NS_PER_DAY);
 }
 
 function metricsOf(report: TrainingReport): Pick<TrainingReport, (typeof METRICS)[number]> {

@@ -7,17 +7,20 @@ import { fileURLToPath } from 'node:url';
 import cliProgress from 'cli-progress';
 import { Command, CommanderError, Option } from 'commander';
 import { OrchestratorConfig, type OrchestratorConfigInput } from '../config.js';
-import { toErrorRecord } from '../errors.js';
+import { OrchestratorError, toErrorRecord } from '../errors.js';
 import { createLogger } from '../log.js';
 import { decodeBundle } from '../model/bundle-codec.js';
 import { readModelFile } from '../model/persistence.js';
 import { ML4TOrchestrator } from '../orchestrator.js';
 import type { TrainingProgress } from '../training/train-model.js';
+import { BREAK_MIN, tellBreakStory } from './break-story.js';
 import { exitCodeOf } from './exit-code.js';
 import { type MainJobResult, runMainJob } from './main-job.js';
 import { loadPrimary, type MarketSource, openMarket } from './market-source.js';
 import { renderComparison, renderMainJob, toJson } from './render.js';
 import { renderBundle, renderTraining } from './render-model.js';
+import { renderStory } from './render-story.js';
+import { addStateCommands } from './state-commands.js';
 
 const BENCHES = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
 const BUNDLED_BARS = fileURLToPath(new URL('../../../examples/sp500-daily.csv', import.meta.url));
@@ -70,8 +73,17 @@ jobOptions(program.command('run'))
     'train on the first 70 % of the bars, replay the rest as live (default: the bundled S&P 500 days beside a simulated market)',
   )
   .option('--out <file>', 'every enriched signal, one JSON document a line')
-  .action(async (options: JobOptions & { out?: string }) => {
+  .option(
+    '--break-at <bar>',
+    'simulated market: the edge vanishes at this bar and later returns reversed; prints the whole story',
+    Number,
+  )
+  .action(async (options: JobOptions & { out?: string; breakAt?: number }) => {
     const config = configOf(options);
+    if (options.breakAt !== undefined) {
+      await runStory(options, options.breakAt, config);
+      return;
+    }
     const out = options.out === undefined ? null : createWriteStream(options.out);
     const run = async (source: MarketSource): Promise<MainJobResult> => {
       const market = await openMarket(source);
@@ -153,6 +165,25 @@ program
     process.exitCode = status ?? 1;
   });
 
+addStateCommands(program, print);
+
+async function runStory(options: JobOptions, breakAt: number, config: OrchestratorConfig): Promise<void> {
+  if (options.market !== 'simulated' || !(breakAt >= BREAK_MIN)) {
+    throw new OrchestratorError('USAGE', `--break-at takes a bar from ${BREAK_MIN} on and --market simulated`, {
+      field: 'breakAt',
+    });
+  }
+  const { edge, seed } = options;
+  const bar = storyBar();
+  try {
+    const story = await tellBreakStory({ edge, seed, breakAt, onProgress: bar.update }, config, createLogger('error'));
+    bar.stop();
+    print(options.json ? toJson(story) : renderStory(story));
+  } finally {
+    bar.stop();
+  }
+}
+
 function configOf(options: JobOptions, extra: OrchestratorConfigInput = {}): OrchestratorConfig {
   const labels = options.costBps === undefined ? {} : { labels: { costBps: options.costBps } };
   return OrchestratorConfig.load({
@@ -175,6 +206,24 @@ function simulatedSource({ edge, seed }: JobOptions): MarketSource {
 
 function primaryOf(options: JobOptions, source: MarketSource): string {
   return options.primary ?? (source.kind === 'simulated' ? SIMULATED.primary : REAL_PRIMARY);
+}
+
+/** As {@link progressBar}, for the story's bars. */
+function storyBar(): { update: (bar: number, bars: number) => void; stop: () => void } {
+  const bar = new cliProgress.SingleBar({
+    format: 'living [{bar}] {percentage} % bar {value} of {total}',
+    stream: process.stderr,
+    clearOnComplete: true,
+  });
+  let started = false;
+  return {
+    update: (value, total) => {
+      if (!started) bar.start(total, 0);
+      started = true;
+      bar.update(value);
+    },
+    stop: () => bar.stop(),
+  };
 }
 
 /** A bar on stderr where that is a terminal, nothing elsewhere. */

@@ -1,6 +1,7 @@
 import type { EnrichedSignalEvent } from '../market/events.js';
 import { toxicityLevel } from '../orderflow/toxicity.js';
 import type { MainJobReport, MainJobResult } from './main-job.js';
+import { describeFalseAlarms } from './render-alarms.js';
 import { textTable } from './text-table.js';
 
 /** Differences of mean returns below this are rounding. */
@@ -23,6 +24,7 @@ export function renderMainJob({ report, answers }: MainJobResult): string {
     importancesSection(report),
     metricsSection(report),
     `Verdict: ${report.promotion.sentence}`,
+    `Detectors: ${report.detectors === null ? 'too few labels to set them' : describeFalseAlarms(report.detectors)}`,
     liveSection(report),
     answersSection(answers),
     'Now yours: npm start -- --bars my.csv',
@@ -179,11 +181,11 @@ function total(counts: Readonly<Record<string, number>>): number {
   return Object.values(counts).reduce((sum, value) => sum + value, 0);
 }
 
-function count(value: number): string {
+export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-function fixed(value: number, digits: number): string {
+export function fixed(value: number, digits: number): string {
   return Number.isNaN(value) ? 'n/a' : value.toFixed(digits);
 }
 
@@ -191,7 +193,7 @@ function percent(share: number): string {
   return Number.isNaN(share) ? 'n/a' : `${(100 * share).toFixed(1)} %`;
 }
 
-function basisPoints(fraction: number): string {
+export function basisPoints(fraction: number): string {
   return Number.isNaN(fraction) ? 'n/a' : `${fraction > 0 ? '+' : ''}${(10_000 * fraction).toFixed(2)} bps`;
 }
 

@@ -24,7 +24,8 @@ function ml4t(...parameters: string[]): Outcome {
   const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...parameters], {
     cwd: ROOT,
     encoding: 'utf8',
-    env: { ...process.env, ML4T_LOG_LEVEL: 'error' },
+    // Detectors that may err more often are set sooner.
+    env: { ...process.env, ML4T_LOG_LEVEL: 'error', ML4T_RETRAIN__LABELS_PER_FALSE_ALARM: '500' },
   });
   return { status, stdout, stderr };
 }
@@ -64,7 +65,16 @@ test('run --json prints one document with every part, and --out every enriched s
   const { status, stdout, stderr } = bundled;
   assert.is(status, 0, stderr);
   const report = JSON.parse(stdout) as Report;
-  assert.equal(Object.keys(report), ['bars', 'labels', 'folds', 'metrics', 'importances', 'promotion', 'live']);
+  assert.equal(Object.keys(report), [
+    'bars',
+    'labels',
+    'folds',
+    'metrics',
+    'importances',
+    'promotion',
+    'detectors',
+    'live',
+  ]);
   assert.equal(Object.keys(report.live), ['enriched', 'degraded', 'refused', 'latencyNs', 'metrics', 'returns']);
   assert.is(report.bars.trained + report.bars.replayed, report.bars.count);
   assert.is(report.bars.trained, Math.floor(0.7 * report.bars.count));

@@ -156,9 +156,9 @@ export class CrashReference {
       check(resolvedAt <= instant.last && !seen.has(outcome.ordinal), `outcome of ${outcome.signalId}`);
       check(run.signals[outcome.ordinal]?.signalId === outcome.signalId, `signal of outcome ${outcome.ordinal}`);
       seen.add(outcome.ordinal);
-      // A user's word may still be completed, or replace what the barriers said.
-      const expected = end.outcomes[outcome.ordinal];
-      const isFinal = expected?.source === 'barriers';
+      // A user's word may still be completed, or replace what the barriers said, and a signal that expires loses what they said.
+      const expected = end.outcomes.find(({ ordinal }) => ordinal === outcome.ordinal);
+      const isFinal = expected?.source === 'barriers' && expected.outcome !== 'expired';
       check(!isFinal || isDeepStrictEqual(outcome, expected), `outcome ${textOf(outcome)} for ${textOf(expected)}`);
     }
     for (const { ordinal, signalId } of run.signals) {

@@ -1,0 +1,57 @@
+import type { OrchestratorConfig } from '../config.js';
+import type { RetrainMonitorState } from '../retrain/retrain-monitor.js';
+import type { RollbackEvidenceState } from '../retrain/rollback-evidence.js';
+import type { TestTokensState } from '../retrain/test-tokens.js';
+import type { FeatureEpoch } from './feature-epochs.js';
+
+/** What watches the champion, as plain data. */
+export interface ChampionWatchState {
+  /** Numbers the watches, so that a stake of an earlier one is never settled in a later. */
+  readonly serial: number;
+  /** Under which the champion has answered: more than one after its standing changed. */
+  readonly modelIds: readonly string[];
+  readonly monitor: RetrainMonitorState;
+  /** Horizon-closed labels of this champion's own answers. */
+  readonly labels: number;
+  readonly rollback: RollbackEvidenceState | null;
+}
+
+const STORED = [
+  'featureNames',
+  'userFeatures',
+  'labels',
+  'vpin',
+  'store',
+  'training',
+  'retrain',
+  'retention',
+  'outcomeExpiryNs',
+  'firstModel',
+] as const;
+
+/** The part of a configuration that recorded state depends on. */
+export type StoredConfig = Pick<OrchestratorConfig, (typeof STORED)[number]>;
+
+export function storedConfigOf(config: OrchestratorConfig): StoredConfig {
+  return Object.fromEntries(STORED.map((name) => [name, config[name]])) as StoredConfig;
+}
+
+/** Everything the closed loop knows beside its records, as of the same instant as the records it is stored with. */
+export interface LoopSnapshot {
+  readonly nextOrdinal: number;
+  readonly nextVerdict: number;
+  /** No signal before this ordinal is open. */
+  readonly openFloor: number;
+  /** What the owner was configured to: a tool that owns the directory for a moment must not be told otherwise. */
+  readonly config: StoredConfig;
+  readonly featureEpochs: readonly FeatureEpoch[];
+  /** Of the newest published bundle. */
+  readonly generation: number;
+  /** Newest bar close of any instrument. */
+  readonly newestNs: bigint;
+  readonly watch: ChampionWatchState;
+  readonly tokens: TestTokensState;
+  readonly attempts: Readonly<Record<string, number>>;
+  /** Labels at which a provisional champion is tried next; null when nothing is due. */
+  readonly trialAtLabels: number | null;
+}
