@@ -238,6 +238,17 @@ test('the end of a retrain restarts schedules and what was alarmed, and leaves a
   assert.equal(status.detectors, { skill: 0, up: 0, down: 0, alarms: [], skillThreshold: 1.5, rateThreshold: 3 });
 });
 
+test('a retrain that came to no verdict leaves what was alarmed alarmed, and begins the cooldown', () => {
+  const { monitor } = opened({ cooldownBars: 5 });
+  monitor.adopt(champion(Number.NaN, PLAN));
+  shiftRate(monitor);
+  assert.is(monitor.checkRetrain()?.reason, 'base_rate_shift');
+  monitor.retrainFailed();
+  assert.equal([monitor.checkRetrain(), monitor.pending], [null, null]);
+  bars(monitor, 5);
+  assert.is(monitor.checkRetrain()?.reason, 'base_rate_shift', 'it need not build up again');
+});
+
 test('a window that has been heard is filled again before it speaks again', () => {
   const { monitor } = opened({ cooldownBars: 0 });
   monitor.adopt(champion(0.9));

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openStateReader } from '../../src/state/state-store.js';
+import { eventually } from '../support/eventually.js';
 import { refusalOf } from '../support/refusal.js';
 import { spawnSupport } from '../support/spawned.js';
 import { inDirectory, openWired, stateBar, stateSignal } from '../support/state.js';
@@ -109,7 +110,7 @@ test('tools read beside the owner, see each new commit, and are no owners', asyn
     const reader = openStateReader<{ count: number }>(dataDir);
     const before = reader.stored.readSnapshot()!.count;
     const heard = owner.lines.length;
-    while (owner.lines.length < heard + 20) await new Promise((resolve) => setTimeout(resolve, 1));
+    await eventually(() => owner.lines.length >= heard + 20, 'twenty more commits');
     const now = reader.stored.readSnapshot()!.count;
     assert.ok(now > before, `${now} after ${before}`);
     assert.ok([...reader.stored.signals()].length >= now);
