@@ -20,7 +20,11 @@ export function spawnSupport(name: string, args: readonly string[], limit = ''):
   const path = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
   const command = `${limit} exec "$0" "$@"`;
   const child = spawn('bash', ['-c', command, process.execPath, path, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
-  const end = once(child, 'close');
+  // Its exit may be known before its last lines are: 'close' comes after both.
+  let isClosed = false;
+  const end = once(child, 'close').then(() => {
+    isClosed = true;
+  });
   const [lines, errors] = [linesOf(child.stdout), linesOf(child.stderr)];
   const found = (start: string): string | undefined => lines.find((line) => line.startsWith(start));
   return {
@@ -28,7 +32,7 @@ export function spawnSupport(name: string, args: readonly string[], limit = ''):
     lines,
     errors,
     printed: async (start) => {
-      await eventually(() => found(start) !== undefined || child.exitCode !== null, `'${start}' from ${name}`);
+      await eventually(() => found(start) !== undefined || isClosed, `'${start}' from ${name}`);
       const line = found(start);
       if (line === undefined) throw new Error(`${name} ended without '${start}': ${errors.join('\n')}`);
       return line;
