@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { OrchestratorError } from './errors.js';
 import { FEATURE_NAMES } from './features/feature-row.js';
 import { PRIMARY_SIGNALS } from './primary/primary-signal.js';
+import { redisIssues, redisSchema } from './redis-config.js';
 
 const fraction = z.number().min(0).max(1);
 const positive = z.number().positive();
@@ -129,6 +130,7 @@ const schema = z.strictObject({
   training: trainingSchema.prefault({}),
   sizing: sizingSchema.prefault({}),
   store: storeSchema.prefault({}),
+  redis: redisSchema.prefault({}),
 });
 
 /** The complete configuration, frozen. Every field with its meaning and default is in the README's table. */
@@ -191,6 +193,7 @@ function parseConfig(input: unknown): OrchestratorConfig {
     ...unboundedStore(result.data),
     ...unreachableHorizon(result.data),
     ...twoModelPaths(result.data),
+    ...redisIssues(result.data),
     ...repeatedNames('featureNames', result.data.featureNames, []),
     ...repeatedNames('userFeatures', result.data.userFeatures, FEATURE_NAMES),
   ];
@@ -290,7 +293,10 @@ function jsonOrText(text: string): unknown {
   }
 }
 
+/** Freezes arrays and plain objects; a buffer among the options of a library cannot be frozen. */
 function deepFreeze<T extends object>(value: T): DeepReadonly<T> {
-  for (const child of Object.values(value)) if (typeof child === 'object' && child !== null) deepFreeze(child);
+  for (const child of Object.values(value)) {
+    if (Array.isArray(child) || (isTree(child) && Object.getPrototypeOf(child) === Object.prototype)) deepFreeze(child);
+  }
   return Object.freeze(value) as DeepReadonly<T>;
 }

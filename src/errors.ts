@@ -60,6 +60,12 @@ export type ErrorCode =
   // promotion and rollback
   | 'NO_SUCH_MODEL'
   | 'NO_PREVIOUS_MODEL'
+  // message buses
+  | 'PAYLOAD_TOO_LARGE'
+  | 'PAYLOAD_MALFORMED'
+  | 'INVALID_MESSAGE'
+  | 'BUS_UNAVAILABLE'
+  | 'FENCED'
   // state files and lifecycle
   | 'STATE_CORRUPT'
   | 'NOT_STARTED'

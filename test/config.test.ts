@@ -110,6 +110,31 @@ test('an empty configuration is the defaults', () => {
       maxSize: 1,
     },
     store: { instrumentsMax: 4096, barsPerInstrument: 1024 },
+    redis: {
+      url: null,
+      cluster: [],
+      options: {},
+      mode: 'streams',
+      dialect: 'plain',
+      encoding: 'json',
+      partition: '0',
+      group: 'ml4t',
+      topicStreams: [],
+      signalsChannel: 'nautilus:signals',
+      barsChannel: 'nautilus:bars',
+      enrichedChannel: 'nautilus:enriched_signals',
+      rejectedChannel: 'nautilus:rejected_signals',
+      signalType: 'PrimarySignal',
+      signalInstruments: {},
+      barSpec: '1-MINUTE-LAST',
+      inFlightMax: 1024,
+      payloadBytesMax: 1_048_576,
+      leaseMs: 5000,
+      seenSeconds: 86_400,
+      inputKeep: 1_000_000,
+      outputKeep: 1_000_000,
+      answerWhenRecorded: false,
+    },
   });
 });
 
@@ -333,6 +358,27 @@ test('a user feature that is built in or named twice is refused', () => {
     );
     assert.match(issues[0]!.message, userFeatures[0]!);
   }
+});
+
+test('a bus has one server, named by its scheme, and is told nothing about what it cannot do', () => {
+  assert.equal(pathsOf({ redis: { url: 'http://x' } }), ['redis.url']);
+  assert.equal(pathsOf({ redis: { url: 'redis://a', cluster: ['redis://b'] } }), ['redis.url']);
+  assert.equal(pathsOf({ redis: { cluster: ['redis://b'], topicStreams: ['a'] } }), ['redis.topicStreams']);
+  assert.equal(pathsOf({ redis: { cluster: ['redis://b'], mode: 'pubsub' } }), ['redis.mode']);
+  assert.equal(pathsOf({ redis: { partition: 'a}b' } }), ['redis.partition']);
+  assert.is(OrchestratorConfig.parse({ redis: { partition: 1 } }).redis.partition, '1');
+  assert.equal(pathsOf({ redis: { url: 'redis://a', answerWhenRecorded: true } }), ['redis.answerWhenRecorded']);
+});
+
+test('an error about an address does not repeat it: it may hold a password', () => {
+  const error = configErrorOf(() => OrchestratorConfig.parse({ redis: { url: 'http://user:secret@x' } }));
+  assert.not.match(JSON.stringify({ ...error, message: error.message }), 'secret');
+});
+
+test('what the client library is to be given is handed on as it is, certificates too', () => {
+  const ca = Buffer.from('certificate');
+  const { redis } = OrchestratorConfig.parse({ redis: { options: { tls: { ca }, username: 'u' } } });
+  assert.is((redis.options.tls as { ca: Buffer }).ca, ca);
 });
 
 test.run();

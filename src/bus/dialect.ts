@@ -1,0 +1,41 @@
+import type { OrchestratorError } from '../errors.js';
+import type { BusInput, EnrichedMessage } from './message-bus.js';
+
+/** One message as a transport carries it. Streams carry all of it, pub/sub the payload alone. */
+export interface Frame {
+  readonly payload: Uint8Array;
+  readonly topic?: string | undefined;
+  readonly type?: string | undefined;
+  /** 'json' or 'msgpack' in any case; anything else names a format that is not read. */
+  readonly encoding?: string | undefined;
+}
+
+/** A frame that is to be sent. Text stands for its UTF-8. */
+export interface WrittenFrame extends Omit<Frame, 'payload'> {
+  readonly payload: Buffer | string;
+}
+
+/** What a frame turned out to be. */
+export type Decoded =
+  | { readonly kind: 'input'; readonly input: BusInput; readonly place: SequencePlace | null }
+  | { readonly kind: 'heartbeat' }
+  /** Understood, and of no concern to this system. */
+  | { readonly kind: 'ignored' }
+  | { readonly kind: 'invalid'; readonly error: OrchestratorError; readonly signalId: string | null };
+
+/** Where a message stands among those of its sender, who numbers them. */
+export interface SequencePlace {
+  readonly source: string;
+  readonly sequence: bigint;
+}
+
+/** How messages are written. No method keeps a state; none but {@link encodeInput} and {@link decodeEnriched} throws. */
+export interface Dialect {
+  readonly decode: (frame: Frame) => Decoded;
+  /** `nowNs`: when it is sent, for dialects that say so. */
+  readonly encodeEnriched: (message: EnrichedMessage, nowNs: bigint) => WrittenFrame;
+  /** What a strategy sends. */
+  readonly encodeInput: (input: BusInput) => WrittenFrame;
+  /** What a strategy receives. Throws PAYLOAD_MALFORMED or INVALID_MESSAGE. */
+  readonly decodeEnriched: (frame: Frame) => EnrichedMessage;
+}

@@ -1,0 +1,125 @@
+import type { OrchestratorConfig } from '../config.js';
+import { OrchestratorError } from '../errors.js';
+import type { SignalEvent } from '../market/events.js';
+import { decodeWith, HEARTBEAT, IGNORED } from './decoded.js';
+import type { Decoded, Frame } from './dialect.js';
+import {
+  fieldOf,
+  isObject,
+  numberOf,
+  readBarValues,
+  readFeatures,
+  readOptionalText,
+  readSide,
+  readText,
+  readTimestampNs,
+  refusal,
+} from './fields.js';
+import type { BusInput } from './message-bus.js';
+import { parseNautilusBarType } from './nautilus-bar-type.js';
+import { concernOf, title } from './nautilus-topics.js';
+import { readPayload, type UntrustedObject } from './payload.js';
+
+export type NautilusConfig = Pick<OrchestratorConfig, 'redis' | 'userFeatures'>;
+
+/** One object that a node published: its class, and its fields. */
+export interface NautilusMessage {
+  readonly typeName: string;
+  readonly fields: UntrustedObject;
+}
+
+const SIGNAL_PREFIX = 'Signal';
+const ENCODINGS = new Set(['json', 'msgpack']);
+const SIDES: Readonly<Record<string, -1 | 0 | 1>> = { LONG: 1, BUY: 1, SHORT: -1, SELL: -1, FLAT: 0 };
+const BOOLEANS: Readonly<Record<string, number>> = { True: 1, False: 0 };
+
+/** What frames of a NautilusTrader node say, of either version: the shape of the payload tells which. */
+export function nautilusReader(config: NautilusConfig): (frame: Frame) => Decoded {
+  const { signalType, barSpec, payloadBytesMax } = config.redis;
+  const spec = barSpec.toUpperCase();
+  const instruments = new Map(
+    Object.entries(config.redis.signalInstruments).map(([name, instrumentId]) => [title(name), instrumentId]),
+  );
+  const read = ({ typeName, fields }: NautilusMessage): Decoded => {
+    if (typeName === 'Bar') return readBar(fields, spec);
+    if (typeName === signalType) return signal(readCustomSignal(fields, config.userFeatures));
+    if (!typeName.startsWith(SIGNAL_PREFIX)) return IGNORED;
+    const instrumentId = instruments.get(typeName.slice(SIGNAL_PREFIX.length));
+    return instrumentId === undefined ? IGNORED : signal(readNamedSignal(fields, instrumentId));
+  };
+  return ({ topic, encoding, payload }) => {
+    const concern = topic === undefined ? 'input' : concernOf(topic, signalType, spec);
+    if (concern === 'heartbeat') return HEARTBEAT;
+    // The name of the encoding may be wrong, as to which of the two it is; the first byte is not.
+    if (concern === 'none' || (encoding !== undefined && !ENCODINGS.has(encoding.toLowerCase()))) return IGNORED;
+    return decodeWith(
+      () => readPayload(payload, payloadBytesMax),
+      (object) => read(unwrap(object)),
+      (object) => fieldOf(bodyOf(object), 'signal_id'),
+    );
+  };
+}
+
+/** Of an envelope (v2) its content, and a flat object (v1) itself. Throws INVALID_MESSAGE where neither names a class. */
+export function unwrap(object: UntrustedObject): NautilusMessage {
+  const dataType = fieldOf(object, 'data_type');
+  const fields = bodyOf(object);
+  const isEnvelope = fields !== object && isObject(dataType);
+  const typeName = isEnvelope ? fieldOf(dataType, 'type_name') : fieldOf(object, 'type');
+  if (typeof typeName !== 'string') throw refusal('INVALID_MESSAGE', 'type', 'must name a class');
+  return { typeName, fields };
+}
+
+function bodyOf(object: UntrustedObject): UntrustedObject {
+  const payload = fieldOf(object, 'payload');
+  return isObject(payload) && isObject(fieldOf(object, 'data_type')) ? payload : object;
+}
+
+function input(read: BusInput): Decoded {
+  return { kind: 'input', input: read, place: null };
+}
+
+function signal(event: SignalEvent): Decoded {
+  return input({ kind: 'signal', event });
+}
+
+function readBar(fields: UntrustedObject, spec: string): Decoded {
+  const barType = fieldOf(fields, 'bar_type');
+  const parsed = typeof barType === 'string' ? parseNautilusBarType(barType) : null;
+  if (parsed === null) throw refusal('INVALID_BAR', 'bar_type', 'must be a bar type');
+  if (parsed.spec !== spec) return IGNORED;
+  const bar = readBarValues(fields, readTimestampNs(fields, 'ts_event'));
+  return input({ kind: 'bar', instrumentId: parsed.instrumentId, bar });
+}
+
+function readCustomSignal(fields: UntrustedObject, userFeatures: readonly string[]): SignalEvent {
+  const signalId = readOptionalText(fields, 'signal_id', 'INVALID_SIGNAL');
+  return {
+    instrumentId: readText(fields, 'instrument_id', 'INVALID_SIGNAL'),
+    signal: fieldOf(fields, 'side') === undefined ? readDirection(fields) : readSide(fields, 'side'),
+    timestamp: readTimestampNs(fields, 'ts_event'),
+    ...(signalId === null ? {} : { signalId }),
+    ...(userFeatures.length === 0 ? {} : { features: readFeatures(fields, userFeatures) }),
+  };
+}
+
+function readDirection(fields: UntrustedObject): -1 | 0 | 1 {
+  const direction = fieldOf(fields, 'direction');
+  const name = typeof direction === 'string' ? direction.toUpperCase() : '';
+  if (!Object.hasOwn(SIDES, name)) throw refusal('INVALID_SIGNAL', 'side', 'is missing, and there is no direction');
+  return SIDES[name]!;
+}
+
+/** Signals that a strategy publishes by name. They tell no instrument, and their value only by its sign. */
+function readNamedSignal(fields: UntrustedObject, instrumentId: string): SignalEvent {
+  const value = fieldOf(fields, 'value');
+  const number = typeof value === 'boolean' ? Number(value) : (truthOf(value) ?? numberOf(value));
+  if (number === null) throw new OrchestratorError('NOT_A_NUMBER', 'value must be a number', { field: 'value' });
+  const side = number > 0 ? 1 : number < 0 ? -1 : 0;
+  return { instrumentId, signal: side, timestamp: readTimestampNs(fields, 'ts_event') };
+}
+
+/** A v2 node writes values as Python prints them. */
+function truthOf(value: unknown): number | null {
+  return typeof value === 'string' && Object.hasOwn(BOOLEANS, value) ? BOOLEANS[value]! : null;
+}

@@ -1,0 +1,171 @@
+import type { OrchestratorConfig } from '../config.js';
+import { OrchestratorError } from '../errors.js';
+import { type Bar, BarSeries } from '../market/bar.js';
+import type { SignalEvent } from '../market/events.js';
+import { readDegraded } from './answer-fields.js';
+import { decodeWith } from './decoded.js';
+import type { Decoded, Dialect, SequencePlace } from './dialect.js';
+import {
+  fieldOf,
+  isAbsent,
+  isObject,
+  readBarValues,
+  readBoolean,
+  readFeatures,
+  readInteger,
+  readNumber,
+  readOptionalText,
+  readSide,
+  readText,
+  readTimestampNs,
+  refusal,
+} from './fields.js';
+import { writeJson } from './json.js';
+import type { BusInput, EnrichedMessage } from './message-bus.js';
+import { readPayload, type UntrustedObject, writePayload } from './payload.js';
+
+/** The messages of this system, in JSON or MessagePack; what is read may be in either. Keys that are not known are passed over. */
+export function openPlainDialect({
+  redis: { encoding, payloadBytesMax },
+  userFeatures,
+}: Pick<OrchestratorConfig, 'redis' | 'userFeatures'>): Dialect {
+  return {
+    decode: ({ payload }) =>
+      decodeWith(
+        () => readPayload(payload, payloadBytesMax),
+        (object) => readInput(object, userFeatures),
+        (object) => fieldOf(object, 'signalId'),
+      ),
+    encodeEnriched: (message) => ({
+      payload:
+        encoding === 'json' ? answerText(message) : writePayload({ type: 'enriched', ...message }, encoding, 'text'),
+    }),
+    encodeInput: (input) => ({ payload: writePayload(inputFields(input), encoding, 'text') }),
+    decodeEnriched: ({ payload }) => readEnriched(readPayload(payload, payloadBytesMax)),
+  };
+}
+
+/** As {@link writePayload} writes it. The runtime's own writer is twice as fast, and knows neither bigints nor −0. */
+function answerText(message: EnrichedMessage): string {
+  if (Object.is(message.size, -0)) return writeJson({ type: 'enriched', ...message }, 'text');
+  const { timestamp, asOfNs } = message;
+  return JSON.stringify({ type: 'enriched', ...message, timestamp: String(timestamp), asOfNs: String(asOfNs) });
+}
+
+function readInput(object: UntrustedObject, userFeatures: readonly string[]): Decoded {
+  switch (fieldOf(object, 'type')) {
+    case 'bar': {
+      const instrumentId = readText(object, 'instrumentId', 'INVALID_BAR');
+      return input({ kind: 'bar', instrumentId, bar: readBar(object) }, object);
+    }
+    case 'signal':
+      return input({ kind: 'signal', event: readSignal(object, userFeatures) }, object);
+    default:
+      throw refusal('INVALID_MESSAGE', 'type', 'must be bar or signal');
+  }
+}
+
+function input(read: BusInput, object: UntrustedObject): Decoded {
+  return { kind: 'input', input: read, place: readPlace(object) };
+}
+
+function readBar(object: UntrustedObject): Bar {
+  return readBarValues(object, readTimestampNs(object, 'tsEventNs'));
+}
+
+function readSignal(object: UntrustedObject, userFeatures: readonly string[]): SignalEvent {
+  const signalId = fieldOf(object, 'signalId');
+  const features = fieldOf(object, 'features');
+  const bars = fieldOf(object, 'bars');
+  if (!isAbsent(features) && !isObject(features)) throw refusal('INVALID_SIGNAL', 'features', 'must be an object');
+  return {
+    instrumentId: readText(object, 'instrumentId', 'INVALID_SIGNAL'),
+    signal: readSide(object, 'signal'),
+    timestamp: readTimestampNs(object, 'timestamp'),
+    ...(isAbsent(signalId) ? {} : { signalId: readText(object, 'signalId', 'INVALID_SIGNAL') }),
+    ...(isAbsent(features) ? {} : { features: within('features', () => readFeatures(features, userFeatures)) }),
+    ...(isAbsent(bars) ? {} : { bars: readBars(bars) }),
+  };
+}
+
+function readBars(bars: unknown): Bar[] {
+  if (!Array.isArray(bars)) throw refusal('INVALID_SIGNAL', 'bars', 'must be an array of bars');
+  return bars.map((bar: unknown, index) => {
+    if (!isObject(bar)) throw refusal('INVALID_BAR', `bars[${index}]`, 'must be a bar');
+    return within(`bars[${index}]`, () => readBar(bar));
+  });
+}
+
+function within<T>(place: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof OrchestratorError ? error.within(place) : error;
+  }
+}
+
+/** A sender that numbers its messages says who it is. Throws INVALID_MESSAGE. */
+function readPlace(object: UntrustedObject): SequencePlace | null {
+  const sequence = fieldOf(object, 'sequence');
+  const source = readOptionalText(object, 'source', 'INVALID_MESSAGE');
+  if (isAbsent(sequence) || source === null) return null;
+  const isNumber = typeof sequence === 'number' && Number.isSafeInteger(sequence);
+  const isDigits = typeof sequence === 'string' && /^\d{1,19}$/.test(sequence);
+  if (!isNumber && !isDigits && typeof sequence !== 'bigint') {
+    throw refusal('INVALID_MESSAGE', 'sequence', 'must be an integer');
+  }
+  const number = BigInt(sequence);
+  if (number < 0n) throw refusal('INVALID_MESSAGE', 'sequence', 'must not be negative');
+  return { source, sequence: number };
+}
+
+function inputFields(message: BusInput): UntrustedObject {
+  if (message.kind === 'bar') {
+    return { type: 'bar', instrumentId: message.instrumentId, ...barFields(message.bar) };
+  }
+  const { bars, features, ...event } = message.event;
+  const list = bars instanceof BarSeries ? Array.from({ length: bars.length }, (_, index) => bars.at(index)) : bars;
+  return {
+    type: 'signal',
+    ...event,
+    ...(features === undefined ? {} : { features: Object.fromEntries(Object.entries(features).map(nullForNaN)) }),
+    ...(list === undefined ? {} : { bars: list.map(barFields) }),
+  };
+}
+
+function barFields({ tsEventNs, open, high, low, close, volume }: Bar): UntrustedObject {
+  return { tsEventNs, open, high, low, close, volume: Number.isNaN(volume) ? null : volume };
+}
+
+function nullForNaN([name, value]: [string, number]): [string, number | null] {
+  return [name, Number.isNaN(value) ? null : value];
+}
+
+function readEnriched(object: UntrustedObject): EnrichedMessage {
+  if (fieldOf(object, 'type') !== 'enriched') throw refusal('INVALID_MESSAGE', 'type', 'must be enriched');
+  return {
+    signalId: readText(object, 'signalId', 'INVALID_MESSAGE'),
+    instrumentId: readText(object, 'instrumentId', 'INVALID_MESSAGE'),
+    signal: readSide(object, 'signal'),
+    timestamp: readTimestampNs(object, 'timestamp'),
+    metaConfidence: readNumber(object, 'metaConfidence'),
+    regimeWeight: readNumber(object, 'regimeWeight'),
+    toxicity: readNumber(object, 'toxicity'),
+    size: readNumber(object, 'size'),
+    sizeReason: readOptionalText(object, 'sizeReason', 'INVALID_MESSAGE'),
+    modelAvailable: readBoolean(object, 'modelAvailable'),
+    toxicityAvailable: readBoolean(object, 'toxicityAvailable'),
+    regimeAvailable: readBoolean(object, 'regimeAvailable'),
+    asOfNs: readTimestampNs(object, 'asOfNs'),
+    asOfSequence: readInteger(object, 'asOfSequence'),
+    generation: readInteger(object, 'generation'),
+    modelId: readModelId(object),
+    latencyNs: readNumber(object, 'latencyNs'),
+    degraded: readDegraded(object, 'degraded'),
+  };
+}
+
+/** '' before any model. */
+function readModelId(object: UntrustedObject): string {
+  return readOptionalText(object, 'modelId', 'INVALID_MESSAGE') ?? '';
+}

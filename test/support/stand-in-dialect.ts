@@ -1,0 +1,36 @@
+import type { Decoded, Dialect, SequencePlace } from '../../src/bus/dialect.js';
+import type { BusInput, EnrichedMessage } from '../../src/bus/message-bus.js';
+import { OrchestratorError } from '../../src/errors.js';
+
+/** The simplest dialect that carries everything: JSON in which a bigint is its digits behind an `n`. For tests of transports, which no codec should disturb. */
+export const standInDialect: Dialect = {
+  decode: ({ payload }) => decode(payload),
+  encodeEnriched: (message) => ({ payload: toBytes(message) }),
+  encodeInput: (input) => ({ payload: toBytes(input) }),
+  decodeEnriched: ({ payload }) => parse(payload) as EnrichedMessage,
+};
+
+/** An input that says where it stands among those of its sender. */
+export function numbered(input: BusInput, place: SequencePlace): Buffer {
+  return toBytes({ ...input, place });
+}
+
+export function toBytes(value: unknown): Buffer {
+  return Buffer.from(JSON.stringify(value, (_key, part: unknown) => (typeof part === 'bigint' ? `n${part}` : part)));
+}
+
+function parse(payload: Uint8Array): unknown {
+  return JSON.parse(Buffer.from(payload).toString(), (_key, part: unknown) =>
+    typeof part === 'string' && /^n-?\d+$/.test(part) ? BigInt(part.slice(1)) : part,
+  );
+}
+
+function decode(payload: Uint8Array): Decoded {
+  try {
+    const { place = null, ...input } = parse(payload) as { place?: SequencePlace; kind: string };
+    if (input.kind === 'heartbeat' || input.kind === 'ignored') return { kind: input.kind };
+    return { kind: 'input', input: input as BusInput, place };
+  } catch {
+    return { kind: 'invalid', error: new OrchestratorError('PAYLOAD_MALFORMED', 'no JSON'), signalId: null };
+  }
+}
