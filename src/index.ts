@@ -1,3 +1,13 @@
+export { InProcessBus } from './bus/in-process-bus.js';
+export type {
+  BusClient,
+  BusEvents,
+  BusInput,
+  BusMetrics,
+  BusReply,
+  BusTarget,
+  MessageBus,
+} from './bus/message-bus.js';
 export { type Clock, systemClock } from './clock.js';
 export { ConfigError, OrchestratorConfig, type OrchestratorConfigInput } from './config.js';
 export { type ErrorCode, OrchestratorError } from './errors.js';

@@ -1,12 +1,15 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EventEmitter } from 'eventemitter3';
+import { answerSink } from './answer-sink.js';
+import type { BusMetrics, MessageBus } from './bus/message-bus.js';
+import { openBus } from './bus/open-bus.js';
 import { type Clock, systemClock } from './clock.js';
 import { OrchestratorConfig, type OrchestratorConfigInput } from './config.js';
+import { Entrance } from './entrance.js';
 import { OrchestratorError } from './errors.js';
 import type { FeatureSet } from './features/feature-set.js';
 import { Admission, type AdmittedSignal } from './inference/admission.js';
 import { AnswerCounts, type AnswerTotals } from './inference/answer-counts.js';
-import type { AnswerListener } from './inference/answer-desk.js';
 import { DataPlane, type DispatchMetrics } from './inference/data-plane.js';
 import { createLogger, type Logger } from './log.js';
 import { checkFeatures } from './loop/check-features.js';
@@ -51,12 +54,13 @@ export class ML4TOrchestrator {
   private readonly logger: Logger;
   private readonly featureSet: FeatureSet;
   private readonly store: FeatureStoreWriter;
-  private readonly admission: Admission;
+  private readonly entrance: Entrance;
   private readonly plane: DataPlane;
   private readonly counts: AnswerCounts;
   private readonly training: TrainingLoop;
   /** From the middle of {@link start} on. */
   private opened: OpenedLoop | null = null;
+  private bus: MessageBus | null = null;
   private lifecycle: Lifecycle = 'new';
   private starting: Promise<void> | null = null;
   private stopping: Promise<void> | null = null;
@@ -74,7 +78,6 @@ export class ML4TOrchestrator {
       latestNs: () => this.clock.epochNs() + FUTURE_NS_MAX,
       onAppended: (instrument, sequence) => this.opened?.loop.barAppended(instrument, sequence),
     });
-    this.admission = new Admission(this.store, this.featureSet, this.config.barAgeMaxNs);
     this.counts = new AnswerCounts(this.config.latencyBudgetMs);
     this.plane = new DataPlane({
       config: this.config,
@@ -83,7 +86,22 @@ export class ML4TOrchestrator {
       clock: this.clock,
       logger: this.logger,
       workerUrl: dependencies.inferenceWorkerUrl,
-      listener: this.answerListener(),
+      listener: answerSink({
+        config: this.config,
+        counts: this.counts,
+        logger: this.logger,
+        book: () => this.opened!.loop.book,
+        announce: (answer) => this.emit('enriched', answer),
+      }),
+    });
+    this.entrance = new Entrance({
+      store: this.store,
+      admission: new Admission(this.store, this.featureSet, this.config.barAgeMaxNs),
+      plane: this.plane,
+      counts: this.counts,
+      clock: this.clock,
+      journal: () => this.opened?.state?.journal ?? null,
+      checkStarted: () => this.checkStarted(),
     });
     const { queuedMax } = this.config.training;
     this.training = new TrainingLoop({ plan, clock: this.clock, logger: this.logger, queuedMax });
@@ -112,8 +130,7 @@ export class ML4TOrchestrator {
 
   /** Adds a closed bar to an instrument's history; an equal known one is skipped. Throws the bar's fault, BAR_CONFLICT, BAR_OUT_OF_ORDER, INSTRUMENTS_MAX, INVALID_INSTRUMENT, STORE_BEHIND. */
   addBar(instrumentId: string, bar: Bar): void {
-    this.checkKeepsUp();
-    this.store.append(instrumentId, bar);
+    this.entrance.addBar(instrumentId, bar);
   }
 
   /**
@@ -121,14 +138,7 @@ export class ML4TOrchestrator {
    * OVERLOADED while `outstandingMax` signals are on their way; with STOPPED if {@link stop} comes first. Answers of one instrument come in the order of their signals.
    */
   processSignal(event: SignalEvent): Promise<EnrichedSignalEvent> {
-    const startNs = this.clock.monotonicNs();
-    // Not an async function: its promise around the promise costs a third of a microsecond.
-    try {
-      this.checkRoom();
-      return this.plane.submit(this.admit(event), startNs);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    return this.entrance.answer(event);
   }
 
   /**
@@ -143,7 +153,7 @@ export class ML4TOrchestrator {
     const admitted: AdmittedSignal[] = [];
     for (const [index, event] of events.entries()) {
       if (index > 0 && index % ADMITTED_PER_TURN === 0) await nextTurn();
-      admitted.push(this.admit(event, `events[${index}]`));
+      admitted.push(this.entrance.admit(event, `events[${index}]`));
     }
     this.checkStarted();
     return this.plane.submitBatch(admitted);
@@ -152,7 +162,7 @@ export class ML4TOrchestrator {
   /** As {@link processSignal}, at once and on the caller's stack: it overtakes signals of the same instrument that still wait. */
   processSignalSync(event: SignalEvent): EnrichedSignalEvent {
     const startNs = this.clock.monotonicNs();
-    return this.plane.answerNow(this.admit(event), startNs);
+    return this.plane.answerNow(this.entrance.admit(event), startNs);
   }
 
   /**
@@ -247,12 +257,18 @@ export class ML4TOrchestrator {
     return this.plane.metrics;
   }
 
+  /** What the message bus has brought and taken; null without one. */
+  get busMetrics(): BusMetrics | null {
+    return this.bus?.metrics ?? null;
+  }
+
   private async bringUp(): Promise<void> {
     const { config, clock, logger, store, featureSet, training } = this;
     const opened = await openLoop({
       ...{ config, clock, logger, store, featureSet, training },
       publish: (bundle, bytes) => this.plane.publish(bundle, bytes),
       generation: () => this.plane.generation,
+      busPosition: () => this.bus?.position ?? null,
       emit: (event, ...parameters) => this.emit(event, ...parameters),
       onPublished: (from) => this.announceSwap(from),
     });
@@ -262,62 +278,20 @@ export class ML4TOrchestrator {
     if (keeper.champion !== null) this.announceSwap('');
     if (this.lifecycle === 'starting') this.lifecycle = 'started';
     opened.loop.resume();
-  }
-
-  private answerListener(): AnswerListener {
-    const loop = (): ClosedLoop => this.opened!.loop;
-    const { defaultConfidence } = this.config;
-    let isWarned = false;
-    const answered: AnswerListener['answered'] = (answer, signal, row) => {
-      this.counts.countAnswer(answer);
-      if (!answer.modelAvailable && !isWarned) {
-        isWarned = true;
-        this.logger.warn({ defaultConfidence }, 'no model yet: signals are answered with the default confidence');
-      }
-      loop().book.add(answer, signal, row);
-      this.emit('enriched', answer);
-    };
-    return {
-      get recording() {
-        return loop().book.recording;
-      },
-      answered,
-    };
+    const position = opened.state?.snapshot?.bus ?? null;
+    this.bus = openBus({ config, clock, logger, position, target: this.entrance, emit: this.emit.bind(this) });
+    if (this.lifecycle === 'started') this.bus?.start();
   }
 
   private async shutDown(): Promise<void> {
     await this.starting?.catch(() => undefined);
+    await this.bus?.stop();
     // A decision may wait for a disk that takes nothing: only the closed store lets go of it.
     const trained = this.training.close();
     await this.plane.stop(stopped());
     await this.opened?.loop.stop();
     this.events.removeAllListeners();
     await Promise.all([this.opened?.state?.close(), trained]);
-  }
-
-  private checkRoom(): void {
-    this.checkStarted();
-    if (!this.plane.isFull) return;
-    this.counts.countRefusal('OVERLOADED');
-    throw new OrchestratorError('OVERLOADED', 'as many signals are on their way as `outstandingMax` allows');
-  }
-
-  /** While the disk takes nothing, what is accepted waits in memory: only so much of it. */
-  private checkKeepsUp(): void {
-    this.checkStarted();
-    if (this.opened?.state?.journal.isBehind !== true) return;
-    throw new OrchestratorError('STORE_BEHIND', 'too much waits to be written under dataDir', { field: 'dataDir' });
-  }
-
-  private admit(event: SignalEvent, place?: string): AdmittedSignal {
-    this.checkKeepsUp();
-    try {
-      return this.admission.admit(event);
-    } catch (error) {
-      if (!(error instanceof OrchestratorError)) throw error;
-      this.counts.countRefusal(error.code);
-      throw place === undefined ? error : error.within(place);
-    }
   }
 
   private announceSwap(from: string): void {

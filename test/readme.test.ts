@@ -3,6 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { openDialect } from '../src/bus/open-dialect.js';
 import { OrchestratorConfig } from '../src/config.js';
 import { README, ROOT, realOutput, shownOutput, withoutTimes } from './support/readme.js';
 
@@ -45,9 +46,22 @@ test('the configuration table holds every field with its default, and no other',
   }
   assert.equal([...rows.keys()].sort(), [...defaults.keys()].sort());
   for (const [field, value] of defaults) {
-    const shown = field === 'featureNames' ? 'all 14' : Array.isArray(value) ? '[]' : String(value);
+    const shown =
+      field === 'featureNames' ? 'all 14' : typeof value === 'object' ? JSON.stringify(value) : String(value);
     assert.is(rows.get(field), shown, field);
   }
+});
+
+test('the messages the README shows are read as what they are said to be', () => {
+  const dialect = openDialect({ ...OrchestratorConfig.parse(), userFeatures: [] });
+  const lines = [...readme.matchAll(/```jsonl\n([\s\S]*?)```/g)].flatMap(([, text]) => text!.trim().split('\n'));
+  const kinds = lines.map((line) => {
+    const payload = Buffer.from(line);
+    if (line.includes('"enriched"')) return dialect.decodeEnriched({ payload }).signalId;
+    const decoded = dialect.decode({ payload });
+    return decoded.kind === 'input' ? decoded.input.kind : decoded.kind;
+  });
+  assert.equal(kinds, ['bar', 'signal', 'X-1']);
 });
 
 test('every command the README names is a script of the package', () => {

@@ -22,14 +22,15 @@ const LAYERS = [
   ['sizing'],
   ['model'],
   ['shared-memory'],
-  ['config'],
+  ['redis-config', 'config'],
   ['outcomes'],
   ['retrain'],
   ['training'],
   ['inference'],
   ['state'],
   ['loop'],
-  ['orchestrator-events', 'orchestrator'],
+  ['bus'],
+  ['orchestrator-events', 'answer-sink', 'entrance', 'orchestrator'],
   ['index'],
   ['cli'],
 ];
@@ -66,11 +67,12 @@ test('imports in src point one way, and never at workers, tests or benches', () 
   }
 });
 
-test('one file each loads ml-xgboost and piscina, reads the clock and knows where references lie', () => {
+test('one file each loads ml-xgboost, piscina and ioredis, reads the clock and knows where references lie', () => {
   const users = (pattern: RegExp, folders: string[]): string[] =>
     folders.flatMap(sources).filter((path) => pattern.test(read(path)) && !path.endsWith('.d.ts'));
   assert.equal(users(/\('ml-xgboost|from 'ml-xgboost/, ['src', 'workers']), ['src/model/xgboost.ts']);
   assert.equal(users(/from 'piscina'/, ['src', 'workers']), ['src/inference/inference-threads.ts']);
+  assert.equal(users(/from 'ioredis'/, ['src', 'workers']), ['src/bus/redis/redis-client.ts']);
   assert.equal(users(/Date\.now|performance\.now|process\.hrtime/, ['src', 'workers']), ['src/clock.ts']);
   assert.equal(
     users(/golden\/|\.\.\/shared\b(?!-)/, ['src', 'workers', 'test', 'bench']).filter(

@@ -44,17 +44,16 @@ export class Admission {
     private readonly barAgeMaxNs: bigint | null,
   ) {}
 
-  /** Throws INVALID_SIGNAL or MISSING_FEATURE with the field, or what {@link FeatureStoreWriter.merge} throws. */
-  admit(event: SignalEvent): AdmittedSignal {
+  /**
+   * `asOfBefore`: what was fixed when the same signal was let in by an earlier process; bars that came later are then not seen, whenever they closed.
+   * Throws INVALID_SIGNAL or MISSING_FEATURE with the field, or what {@link FeatureStoreWriter.merge} throws.
+   */
+  admit(event: SignalEvent, asOfBefore = Number.POSITIVE_INFINITY): AdmittedSignal {
     const { store } = this;
-    checkEvent(event);
-    const userCount = this.featureSet.user.length;
-    const userValues = userCount === 0 ? NO_VALUES : new Float64Array(userCount);
-    if (event.signal !== 0) this.featureSet.readUserFeatures(event.features, userValues);
-    if (event.bars !== undefined) store.merge(event.instrumentId, event.bars);
+    const userValues = this.merge(event);
     const signalId = event.signalId ?? `${this.idPrefix}-${++this.idCount}`;
     const instrument = store.indexOf(event.instrumentId);
-    const asOf = store.asOf(instrument, event.timestamp);
+    const asOf = Math.min(store.asOf(instrument, event.timestamp), asOfBefore);
     const asOfNs = store.tsEventNs(instrument, asOf);
     return new AdmittedSignal(
       signalId,
@@ -66,7 +65,18 @@ export class Admission {
       store.obstacle(instrument, asOf, event.timestamp - asOfNs, this.barAgeMaxNs),
     );
   }
+
+  /** Only what {@link admit} leaves in the store: the bars of a signal that would be let in. Its user values. Throws as {@link admit}. */
+  merge(event: SignalEvent): Float64Array {
+    checkEvent(event);
+    const userCount = this.featureSet.user.length;
+    const userValues = userCount === 0 ? NO_VALUES : new Float64Array(userCount);
+    if (event.signal !== 0) this.featureSet.readUserFeatures(event.features, userValues);
+    if (event.bars !== undefined) this.store.merge(event.instrumentId, event.bars);
+    return userValues;
+  }
 }
+
 /** A copy that the caller can no longer change, its bars excepted, which were merged already. Built field by field: spreading and freezing cost more than the whole inference. */
 class AdmittedEvent implements SignalEvent {
   readonly instrumentId: string;

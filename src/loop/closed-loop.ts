@@ -26,7 +26,7 @@ import { checkFeatures } from './check-features.js';
 import { FeatureEpochs } from './feature-epochs.js';
 import { JudgedSignals } from './judged-signals.js';
 import type { LoopEvents, RestoredState, RolledBack } from './loop-events.js';
-import { type LoopSnapshot, type StoredConfig, storedConfigOf } from './loop-snapshot.js';
+import { type BusPosition, type LoopSnapshot, type StoredConfig, storedConfigOf } from './loop-snapshot.js';
 import { ModelKeeper } from './model-keeper.js';
 import { monitorOptionsOf } from './monitor-options.js';
 import { openSignalsOf } from './open-signals.js';
@@ -48,6 +48,7 @@ export interface ClosedLoopParts {
   readonly files: ModelPersistence | null;
   readonly publish: (bundle: ModelBundle, bytes: Uint8Array) => Promise<void>;
   readonly generation: () => number;
+  readonly busPosition: () => BusPosition | null;
   /** `from`: the model id that served before, '' for none. */
   readonly onPublished: (from: string) => void;
   readonly emit: <E extends keyof LoopEvents>(event: E, ...parameters: Parameters<LoopEvents[E]>) => void;
@@ -301,10 +302,7 @@ export class ClosedLoop {
   /** Goes on following the signals that were open; the others were counted before the snapshot was taken. Their number. */
   private restoreSignals({ stored }: StateStore<LoopSnapshot>, snapshot: LoopSnapshot): number {
     const { config, store } = this.parts;
-    const newestOf = (instrumentId: string): number => {
-      const instrument = store.indexOf(instrumentId);
-      return instrument < 0 ? -1 : store.newest(instrument);
-    };
+    const newestOf = (id: string): number => (store.indexOf(id) < 0 ? -1 : store.newest(store.indexOf(id)));
     const { openFloor } = snapshot;
     const { labels } = snapshot.config;
     const recentFrom = Math.max(0, this.nextOrdinal - RECORDED_IDS_MAX);
@@ -344,6 +342,7 @@ export class ClosedLoop {
       tokens: this.tokens.toState(),
       attempts: this.attempts.toState(),
       trialAtLabels: this.retrainer.trialAtLabels,
+      bus: this.parts.busPosition(),
     };
   }
 }

@@ -36,6 +36,18 @@ export function storedConfigOf(config: OrchestratorConfig): StoredConfig {
   return Object.fromEntries(STORED.map((name) => [name, config[name]])) as StoredConfig;
 }
 
+/** How far a bus had brought its messages when the bars beside it were stored. */
+export interface BusPosition {
+  readonly stream: string;
+  /** The newest message that had been taken in. */
+  readonly position: string;
+  /** Signals among them that had no reply yet, with the sequence of the newest bar each may see. */
+  readonly unanswered: readonly (readonly [id: string, asOf: number])[];
+  /** Messages at equal distances from each other, oldest first, and how many were taken in since the last: so the oldest can be forgotten by their number. */
+  readonly places: readonly string[];
+  readonly sincePlace: number;
+}
+
 /** Everything the closed loop knows beside its records, as of the same instant as the records it is stored with. */
 export interface LoopSnapshot {
   readonly nextOrdinal: number;
@@ -54,4 +66,6 @@ export interface LoopSnapshot {
   readonly attempts: Readonly<Record<string, number>>;
   /** Labels at which a provisional champion is tried next; null when nothing is due. */
   readonly trialAtLabels: number | null;
+  /** null without a bus. */
+  readonly bus: BusPosition | null;
 }

@@ -6,7 +6,7 @@ import { StateStore } from '../state/state-store.js';
 import { checkFeatures } from './check-features.js';
 import { ClosedLoop, type ClosedLoopParts } from './closed-loop.js';
 import type { RestoredState } from './loop-events.js';
-import type { LoopSnapshot } from './loop-snapshot.js';
+import type { BusPosition, LoopSnapshot } from './loop-snapshot.js';
 
 export interface OpenedLoop {
   readonly loop: ClosedLoop;
@@ -46,7 +46,10 @@ export async function openLoop(parts: Omit<ClosedLoopParts, 'state' | 'files'>):
   });
   try {
     const { bars } = state.restoreWindows();
-    loop = new ClosedLoop({ ...parts, state, files: new ModelPersistence(join(dataDir, MODELS_FOLDER), logger) });
+    // A process without a bus leaves what it was told by one that had it.
+    const busPosition = (): BusPosition | null => parts.busPosition() ?? state.snapshot?.bus ?? null;
+    const files = new ModelPersistence(join(dataDir, MODELS_FOLDER), logger);
+    loop = new ClosedLoop({ ...parts, state, files, busPosition });
     const restored = await loop.restore(state, bars);
     logger.info(restored, 'restored');
     return { loop, state, restored };

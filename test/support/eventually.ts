@@ -4,9 +4,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 const LIMIT_MS = 60_000;
 
 /** Resolves once the condition holds; fails, naming what was waited for, when it never does. */
-export async function eventually(condition: () => boolean, what: string): Promise<void> {
+export async function eventually(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const end = Date.now() + LIMIT_MS;
-  while (!condition()) {
+  while (!(await condition())) {
     if (Date.now() > end) throw new Error(`waited in vain for ${what}`);
     await pause(1);
   }

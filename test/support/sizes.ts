@@ -72,3 +72,11 @@ export const CRASH_MINUTES = full ? 600 : 300;
 export const COMMIT_KILLS_MS: readonly number[] = full ? Array.from({ length: 40 }, (_, k) => k / 2) : [4];
 /** Whether tests run that take a minute each: hundreds of megabytes that wait for a full disk. */
 export const FULL_SIZE = full;
+/** Random traffics that every bus is put through, each on a bus of its own. */
+export const BUS_RUNS = full ? 500 : 40;
+/** Faults between a strategy and its answers over Redis, in each of two drills. */
+export const REDIS_FAULTS = full ? 44 : 6;
+/** Owners of a partition that are killed while another process waits. */
+export const OWNER_KILLS = full ? 10 : 2;
+/** Malformed and hostile messages, between which valid ones are answered. */
+export const HOSTILE_MESSAGES = full ? 10_000 : 2000;

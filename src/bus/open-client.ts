@@ -1,0 +1,45 @@
+import type { OrchestratorConfig } from '../config.js';
+import { OrchestratorError } from '../errors.js';
+import type { Logger } from '../log.js';
+import type { BusClient, BusReply } from './message-bus.js';
+import { openDialect } from './open-dialect.js';
+import { STREAM_START } from './redis/entry-id.js';
+import { PubSubClient } from './redis/pubsub-client.js';
+import { hasServer } from './redis/redis-client.js';
+import { StreamClient } from './redis/stream-client.js';
+
+/** A strategy's end of a bus that may keep its replies. */
+export interface StrategyClient extends BusClient {
+  /** As {@link listen}, beginning with the oldest reply that is kept. Rejects with USAGE where none is. */
+  listenFromStart(onReply: (reply: BusReply) => void): Promise<void>;
+}
+
+/** The other end of the configured bus. It connects when it is first used. Throws USAGE where no server is configured. */
+export function openBusClient(
+  config: Pick<OrchestratorConfig, 'redis' | 'userFeatures'>,
+  logger: Logger,
+): StrategyClient {
+  const { redis } = config;
+  if (!hasServer(redis)) {
+    throw new OrchestratorError('USAGE', 'no Redis server is named', { field: 'redis.url' });
+  }
+  const dialect = openDialect(config);
+  if (redis.mode === 'pubsub') {
+    const client = new PubSubClient({ settings: redis, dialect, logger });
+    return {
+      send: (input) => client.send(input),
+      listen: (onReply) => client.listen(onReply),
+      listenFromStart: async () => {
+        throw new OrchestratorError('USAGE', 'pub/sub keeps no replies', { field: 'redis.mode' });
+      },
+      close: () => client.close(),
+    };
+  }
+  const client = new StreamClient(redis, dialect, logger);
+  return {
+    send: (input) => client.send(input),
+    listen: (onReply) => client.listen(onReply),
+    listenFromStart: (onReply) => client.listen(onReply, STREAM_START),
+    close: () => client.close(),
+  };
+}

@@ -1,0 +1,130 @@
+import { createHash } from 'node:crypto';
+import { OrchestratorError } from '../../errors.js';
+import type { RedisArgument, RedisCommand } from './redis-client.js';
+
+/** Names and values that a script can pass on in one command, with room for those of its own; more than any writer has. */
+export const FIELDS_MAX = 4000;
+
+/** A script of the server's Lua, whose first line makes a server without memory refuse it whole instead of in the middle (Redis 7). */
+export class Script {
+  readonly sha: string;
+
+  constructor(readonly source: string) {
+    this.sha = createHash('sha1').update(source).digest('hex');
+  }
+}
+
+/** Replies of the scripts below: `FENCED`, another process owns the partition by now; `NOT_PENDING`, the entry has its reply already; `SEEN`, its signal has, under another entry. */
+export type Verdict = 'DONE' | 'FENCED' | 'NOT_PENDING' | 'SEEN';
+
+const CHECK_LEASE = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end";
+/** The entry is pending, which it is once; and its signal has no reply, which the producer may have sent twice. */
+const CHECK_ONCE = `if redis.call('XACK', KEYS[2], ARGV[2], ARGV[3]) ~= 1 then return 'NOT_PENDING' end
+if KEYS[4] and not redis.call('SET', KEYS[4], ARGV[3], 'NX', 'EX', ARGV[4]) then return 'SEEN' end`;
+
+/** The only way an answer leaves. KEYS lease, input, output, seen?; ARGV token, group, entry, seconds an id is remembered, entries kept, then fields and values. */
+export const ANSWER = new Script(`#!lua
+${CHECK_LEASE}
+${CHECK_ONCE}
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, 6))
+return 'DONE'`);
+
+/** As {@link ANSWER}, with what the entry holds copied behind the given fields, as much of it as one command may have. */
+export const DEAD_LETTER = new Script(`#!lua
+${CHECK_LEASE}
+${CHECK_ONCE}
+local letter = {unpack(ARGV, 6)}
+local entry = redis.call('XRANGE', KEYS[2], ARGV[3], ARGV[3])[1]
+local fields = entry and entry[2] or {}
+for i = 1, math.min(#fields, ${FIELDS_MAX}) do letter[#letter + 1] = fields[i] end
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', unpack(letter))
+return 'DONE'`);
+
+/** Gives the group's next entries to this consumer, and acknowledges those that need no reply. KEYS lease, input; ARGV token, group, consumer, count, then entries. Returns the last entry given, and the oldest of the stream, '' for none. */
+export const DELIVER = new Script(`#!lua
+${CHECK_LEASE}
+local last = ''
+if tonumber(ARGV[4]) > 0 then
+  local reply = redis.call('XREADGROUP', 'GROUP', ARGV[2], ARGV[3], 'COUNT', ARGV[4], 'STREAMS', KEYS[2], '>')
+  if reply then
+    local entries = reply[1][2]
+    last = entries[#entries][1]
+  end
+end
+if #ARGV > 4 then redis.call('XACK', KEYS[2], ARGV[2], unpack(ARGV, 5)) end
+local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+return {last, oldest and oldest[1] or ''}`);
+
+/** Takes the lease if nobody has it, or this process under another token. KEYS lease; ARGV token, what all tokens of this process begin with, milliseconds. Returns 'DONE', or the milliseconds another one has left. */
+export const ACQUIRE = new Script(`#!lua flags=allow-oom
+local holder = redis.call('GET', KEYS[1])
+if holder and string.sub(holder, 1, #ARGV[2]) ~= ARGV[2] then return redis.call('PTTL', KEYS[1]) end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
+return 'DONE'`);
+
+/** KEYS lease; ARGV token, milliseconds. Also while the server is out of memory: nothing else would keep the partition. */
+export const RENEW = new Script(`#!lua flags=allow-oom
+${CHECK_LEASE}
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 'DONE'`);
+
+/** KEYS lease; ARGV token. */
+export const RELEASE = new Script(`#!lua flags=allow-oom
+${CHECK_LEASE}
+redis.call('DEL', KEYS[1])
+return 'DONE'`);
+
+/** Forgets entries before one, also while the server is out of memory: it makes room. KEYS lease, input; ARGV token, entry. */
+export const TRIM = new Script(`#!lua flags=allow-oom
+${CHECK_LEASE}
+redis.call('XTRIM', KEYS[2], 'MINID', '~', ARGV[2])
+return 'DONE'`);
+
+/** Forgets consumers of earlier processes that have nothing pending. KEYS lease, input; ARGV token, group, consumer that stays. */
+export const FORGET_CONSUMERS = new Script(`#!lua
+${CHECK_LEASE}
+for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[2], ARGV[2])) do
+  if consumer[2] ~= ARGV[3] and consumer[4] == 0 then redis.call('XGROUP', 'DELCONSUMER', KEYS[2], ARGV[2], consumer[2]) end
+end
+return 'DONE'`);
+
+/**
+ * Writes entries of other streams to the input, and how far those have been read. KEYS lease, input, gathered; ARGV token, number of streams, of each its name, where it was left and where it
+ * is left now, then of each entry the number of its fields and values, and those. Returns 'RESYNC', having done nothing, when a stream was left somewhere else.
+ */
+export const GATHER = new Script(`#!lua
+${CHECK_LEASE}
+local at = 3 + 3 * tonumber(ARGV[2])
+for i = 3, at - 1, 3 do
+  if (redis.call('HGET', KEYS[3], ARGV[i]) or '0-0') ~= ARGV[i + 1] then return 'RESYNC' end
+end
+while ARGV[at] do
+  local count = tonumber(ARGV[at])
+  redis.call('XADD', KEYS[2], '*', unpack(ARGV, at + 1, at + count))
+  at = at + count + 1
+end
+for i = 3, 2 + 3 * tonumber(ARGV[2]), 3 do redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 2]) end
+return 'DONE'`);
+
+const FENCED = Buffer.from('FENCED');
+
+/** Commands that run scripts over one connection: the first time with the source, which the server keeps, afterwards by checksum. */
+export class ScriptCommands {
+  private readonly known = new Set<Script>();
+
+  of(script: Script, keys: readonly string[], args: readonly RedisArgument[]): RedisCommand {
+    if (this.known.has(script)) return ['EVALSHA', script.sha, keys.length, ...keys, ...args];
+    this.known.add(script);
+    return ['EVAL', script.source, keys.length, ...keys, ...args];
+  }
+}
+
+/** The reply of a script that had the lease. Throws FENCED for one that had not. */
+export function checkLease(reply: unknown): unknown {
+  if (Buffer.isBuffer(reply) && reply.equals(FENCED)) {
+    throw new OrchestratorError('FENCED', 'the lease on the partition has lapsed, or another process has it', {
+      field: 'redis.partition',
+    });
+  }
+  return reply;
+}

@@ -1,0 +1,147 @@
+import { OrchestratorError } from '../../errors.js';
+import { createLogger, type Logger } from '../../log.js';
+import type { Dialect } from '../dialect.js';
+import type { BusClient, BusInput, BusReply } from '../message-bus.js';
+import { Backoff } from './backoff.js';
+import { rejectionOf } from './dead-letter.js';
+import { type EntryId, STREAM_START } from './entry-id.js';
+import { type PartitionKeys, partitionKeys } from './partition-keys.js';
+import { RedisConnection, RedisFailure, type RedisSettings } from './redis-client.js';
+import { entriesOf, frameFields, frameOf, type StreamEntry, streamsOf } from './stream-entries.js';
+
+/** How long the server waits for replies before it says that there are none. */
+const READ_WAIT_MS = 1000;
+/** Replies of one stream that are read at once. */
+const READ_COUNT = 500;
+/** A server that says nothing for so long is away. */
+const COMMAND_MS = READ_WAIT_MS + 5000;
+
+/** A strategy's end of a partition. What it has sent is in the stream; replies are read from the streams, so a connection that breaks loses none. */
+export class StreamClient implements BusClient {
+  private readonly keys: PartitionKeys;
+  private readonly ending = new AbortController();
+  private sender: Promise<RedisConnection> | null = null;
+  private readonly listeners: Promise<void>[] = [];
+
+  constructor(
+    private readonly settings: RedisSettings,
+    private readonly dialect: Dialect,
+    private readonly logger: Logger = createLogger(),
+  ) {
+    this.keys = partitionKeys(settings);
+  }
+
+  async send(input: BusInput): Promise<void> {
+    const fields = frameFields(this.dialect.encodeInput(input));
+    this.sender ??= RedisConnection.open(this.settings, 'ml4t:client', COMMAND_MS);
+    const sender = this.sender;
+    try {
+      const connection = await sender;
+      await connection.call('XADD', this.keys.input, '*', ...fields);
+    } catch (error) {
+      // Of many messages on their way the first that fails ends the connection.
+      if (this.sender === sender) {
+        this.sender = null;
+        sender.then((connection) => connection.close()).catch(() => undefined);
+      }
+      throw unavailable(error);
+    }
+  }
+
+  /** `from`: replies after this entry of each stream, from the first on by {@link STREAM_START}; by default those from now on. Rejects with BUS_UNAVAILABLE. */
+  async listen(onReply: (reply: BusReply) => void, from?: EntryId): Promise<void> {
+    let connection: RedisConnection | null = null;
+    try {
+      connection = await RedisConnection.open(this.settings, 'ml4t:listener', COMMAND_MS);
+      const places = new Map<string, EntryId>();
+      for (const stream of [this.keys.output, this.keys.dead]) {
+        places.set(stream, from ?? (await newestOf(connection, stream)));
+      }
+      const following = this.follow(connection, places, onReply);
+      // What ends it is told by `close`, and meanwhile ends nothing else.
+      following.catch(() => undefined);
+      this.listeners.push(following);
+    } catch (error) {
+      connection?.close();
+      throw unavailable(error);
+    }
+  }
+
+  /** Rejects with what ended a listener. */
+  async close(): Promise<void> {
+    this.ending.abort();
+    await this.sender?.then((connection) => connection.close()).catch(() => undefined);
+    await Promise.all(this.listeners);
+  }
+
+  private async follow(
+    first: RedisConnection,
+    places: Map<string, EntryId>,
+    onReply: (reply: BusReply) => void,
+  ): Promise<void> {
+    let connection: RedisConnection | null = first;
+    const backoff = new Backoff();
+    this.ending.signal.addEventListener('abort', () => backoff.end());
+    while (!this.ending.signal.aborted) {
+      try {
+        connection ??= await RedisConnection.open(this.settings, 'ml4t:listener', COMMAND_MS);
+        await this.readReplies(connection, places, onReply);
+        backoff.reset();
+      } catch (error) {
+        if (!(error instanceof RedisFailure)) throw error;
+        connection?.close();
+        connection = null;
+        await backoff.wait();
+      }
+    }
+    connection?.close();
+  }
+
+  private async readReplies(
+    connection: RedisConnection,
+    places: Map<string, EntryId>,
+    onReply: (reply: BusReply) => void,
+  ): Promise<void> {
+    const close = (): void => connection.close();
+    this.ending.signal.addEventListener('abort', close);
+    try {
+      const streams = ['STREAMS', ...places.keys(), ...places.values()];
+      for (const [stream, entries] of streamsOf(
+        await connection.call('XREAD', 'COUNT', READ_COUNT, 'BLOCK', READ_WAIT_MS, ...streams),
+      )) {
+        for (const entry of entries) {
+          places.set(stream, entry.id);
+          const reply =
+            stream === this.keys.dead
+              ? { kind: 'rejected' as const, rejection: rejectionOf(entry) }
+              : this.answerOf(entry);
+          if (reply !== null) onReply(reply);
+        }
+      }
+    } finally {
+      this.ending.signal.removeEventListener('abort', close);
+    }
+  }
+
+  /** null for what others write there that is no answer. */
+  private answerOf(entry: StreamEntry): BusReply | null {
+    const frame = frameOf(entry);
+    try {
+      return frame === null ? null : { kind: 'enriched', answer: this.dialect.decodeEnriched(frame) };
+    } catch (error) {
+      if (!(error instanceof OrchestratorError)) throw error;
+      this.logger.warn({ entry: entry.id, code: error.code }, 'an entry that is no answer was passed over');
+      return null;
+    }
+  }
+}
+
+async function newestOf(connection: RedisConnection, stream: string): Promise<EntryId> {
+  const [newest] = entriesOf(await connection.call('XREVRANGE', stream, '+', '-', 'COUNT', 1));
+  return newest?.id ?? STREAM_START;
+}
+
+function unavailable(error: unknown): unknown {
+  if (!(error instanceof RedisFailure)) return error;
+  return new OrchestratorError('BUS_UNAVAILABLE', `${error.code}: ${error.message}`, { cause: error });
+}

@@ -1,0 +1,343 @@
+import { type Clock, NS_PER_MS } from '../../clock.js';
+import { BUSY_PAUSE_MS, type BusCounts } from '../intake.js';
+import { compareEntryIds, type EntryId, STREAM_START } from './entry-id.js';
+import type { InFlightEntry } from './in-flight.js';
+import type { InputTrimmer } from './input-trimmer.js';
+import { Outbox } from './outbox.js';
+import type { PartitionKeys } from './partition-keys.js';
+import { ReadPace } from './read-pace.js';
+import {
+  type RedisArgument,
+  type RedisCommand,
+  RedisConnection,
+  RedisFailure,
+  type RedisSettings,
+} from './redis-client.js';
+import {
+  ACQUIRE,
+  checkLease,
+  DELIVER,
+  RELEASE,
+  RENEW,
+  type Script,
+  ScriptCommands,
+  TRIM,
+  type Verdict,
+} from './scripts.js';
+import { arrayOf, type StreamEntry, streamsOf, textOf } from './stream-entries.js';
+import type { StreamIntake, Taken } from './stream-intake.js';
+import type { StreamProgress } from './stream-progress.js';
+
+/** Entries asked for at once. */
+const READ_COUNT = 256;
+/** How long the server waits for new entries before it says that there are none. */
+const READ_WAIT_MS = 1000;
+/** Deliveries that may be unconfirmed while more is read: what was read and not delivered must stay little. */
+const DELIVERING_MAX = 4;
+/** Renewals within the time of a lease. */
+const RENEWALS = 3;
+
+/** Entries are missing; `missing` null where nobody can count them. */
+export type OnGap = (missing: number | null, reason: string) => void;
+
+export interface StreamSessionParts {
+  readonly settings: RedisSettings;
+  readonly keys: PartitionKeys;
+  readonly intake: StreamIntake;
+  readonly progress: StreamProgress;
+  readonly counts: BusCounts;
+  readonly trimmer: InputTrimmer;
+  readonly onGap: OnGap;
+  readonly clock: Clock;
+  /** Names this process to the group and to people. */
+  readonly consumer: string;
+  /** What the lease is held under: begins with the consumer's name, and is another one for every session. */
+  readonly token: string;
+  readonly delay: (ms: number) => Promise<void>;
+}
+
+/**
+ * Two connections, from their opening until the first thing goes wrong with either. What changes the stream's state goes through one of them, in order and under the lease; the other
+ * only reads, which anybody may. So an owner that was paused, or a command that was held up on the way, can neither take an entry nor answer one once another process owns the partition.
+ */
+export class StreamSession {
+  private readonly scripts = new ScriptCommands();
+  private readonly outbox: Outbox;
+  /** Entries behind this one are being taken in that the group was not given yet: their replies wait. */
+  private takingAfter: EntryId | null = null;
+  /** Deliveries that the server has not confirmed. */
+  private delivering = 0;
+  private held: InFlightEntry[] = [];
+  private heardNs: number;
+  private readSinceNs: number | null = null;
+  private readonly pulse: NodeJS.Timeout;
+  private isOwner = false;
+  private isTakenUp = false;
+  private failure: unknown = null;
+  private readonly sent = new WeakSet<InFlightEntry>();
+  private isReading = true;
+  private isOver = false;
+
+  private constructor(
+    readonly parts: StreamSessionParts,
+    private readonly commands: RedisConnection,
+    private readonly reader: RedisConnection,
+  ) {
+    this.outbox = new Outbox(commands, (error) => this.fail(error));
+    this.heardNs = parts.clock.monotonicNs();
+    this.pulse = setInterval(() => this.beat(), parts.settings.leaseMs / RENEWALS);
+    void commands.ended.then((error) => this.fail(error ?? closed()));
+    void reader.ended.then((error) => {
+      if (this.isReading) this.fail(error ?? closed());
+    });
+  }
+
+  /** Rejects with a {@link RedisFailure}. */
+  static async open(parts: StreamSessionParts): Promise<StreamSession> {
+    const commands = await RedisConnection.open(parts.settings, `${parts.consumer}:commands`);
+    try {
+      return new StreamSession(parts, commands, await RedisConnection.open(parts.settings, `${parts.consumer}:reader`));
+    } catch (error) {
+      commands.close();
+      throw error;
+    }
+  }
+
+  /** Takes the lease; null once it is ours, else the milliseconds another process holds it for. */
+  async acquire(): Promise<number | null> {
+    const { settings, consumer, clock } = this.parts;
+    const askedNs = clock.monotonicNs();
+    const reply = await this.run(ACQUIRE, [], [consumer, settings.leaseMs]);
+    this.heardNs = askedNs;
+    if (typeof reply === 'number') return reply < 0 ? settings.leaseMs : reply;
+    this.isOwner = true;
+    return null;
+  }
+
+  /** Reads what is new until the session ends. Throws what ended it, unless that was {@link stopReading}. */
+  async serve(): Promise<void> {
+    const { progress, settings, keys } = this.parts;
+    const { inFlight } = progress;
+    const pace = new ReadPace(READ_COUNT);
+    while (this.isReading && !this.isOver) {
+      const room = settings.inFlightMax - inFlight.size;
+      if (room <= 0 || this.delivering >= DELIVERING_MAX) {
+        await inFlight.change();
+        continue;
+      }
+      const entries = await this.readNew(Math.min(pace.count, room), keys.input, progress.position);
+      pace.took(entries);
+      await this.takeAll(entries);
+    }
+    if (this.failure !== null) throw this.failure;
+  }
+
+  /** What the server does when its memory is full; null where it may not be asked. */
+  async evictionPolicy(): Promise<string | null> {
+    const info = await this.commands.call('INFO', 'memory').catch(() => '');
+    return /maxmemory_policy:(\S+)/.exec(String(info))?.[1] ?? null;
+  }
+
+  /** A command that any process may give. Rejects with what ended the session. */
+  async ask(...command: RedisCommand): Promise<unknown> {
+    return this.guarded(() => this.reader.call(...command));
+  }
+
+  /** As {@link ask}, many at once. */
+  async askAll(commands: readonly RedisCommand[]): Promise<unknown[]> {
+    const replies = await this.guarded(() => this.reader.batch(commands));
+    for (const reply of replies) if (reply instanceof Error) throw reply;
+    return replies;
+  }
+
+  /** A script under the lease; `keys` behind that of the lease. Rejects with FENCED or a {@link RedisFailure}. */
+  async run(script: Script, keys: readonly string[], args: readonly RedisArgument[]): Promise<unknown> {
+    const { keys: own, token } = this.parts;
+    const command = this.scripts.of(script, [own.lease, ...keys], [token, ...args]);
+    return checkLease(await this.commands.call(...command));
+  }
+
+  /** Has the group's next entries, which end with `last`, delivered to this consumer; of those, `settled` need no reply. With `first`, the first of them, a gap behind the entry `before` is noticed. */
+  deliver(count: number, last: EntryId, settled: readonly EntryId[], first?: EntryId, before = STREAM_START): void {
+    const { keys, settings, consumer, token, progress } = this.parts;
+    const args = [token, settings.group, consumer, count, ...settled];
+    this.delivering++;
+    this.push(this.scripts.of(DELIVER, [keys.lease, keys.input], args), (reply) => {
+      this.delivering--;
+      progress.inFlight.wake();
+      const [given, oldest] = arrayOf(reply).map(textOf);
+      // Entries were removed before they were read here, or another one delivers: what is pending has to be found out anew.
+      if (count > 0 && given !== last) {
+        throw new RedisFailure('RESYNC', 'the group was given other entries than were read');
+      }
+      if (first !== undefined && first === oldest && before !== STREAM_START) {
+        this.parts.onGap(null, `entries between ${before} and ${first} may have been removed before they were read`);
+      }
+    });
+  }
+
+  /** What earlier sessions left is known: replies leave, those that are ready in the order of their entries. */
+  takenUp(): void {
+    this.isTakenUp = true;
+    const ready = [...this.parts.progress.inFlight].sort((a, b) => compareEntryIds(a.id, b.id));
+    for (const entry of ready) this.reply(entry);
+  }
+
+  /** Sends the reply of an entry, as soon as that has been delivered. */
+  reply(entry: InFlightEntry): void {
+    const { progress, counts, token } = this.parts;
+    if (!this.isTakenUp || entry.reply === null || this.sent.has(entry)) return;
+    if (this.takingAfter !== null && compareEntryIds(entry.id, this.takingAfter) > 0) {
+      this.held.push(entry);
+      return;
+    }
+    this.sent.add(entry);
+    this.push(entry.reply(this.scripts, token), (reply) => {
+      const verdict = textOf(reply) as Verdict;
+      // What is pending was found out when this session began: somebody else has interfered.
+      if (verdict === 'NOT_PENDING') throw new RedisFailure('RESYNC', 'an entry that was delivered is not pending');
+      progress.settle(entry.id);
+      if (verdict === 'SEEN') counts.duplicates++;
+      else counts.replied({ kind: entry.replyKind });
+    });
+  }
+
+  /** Tries until the target has room; null if the session ends before. */
+  async whenFree(take: () => Taken): Promise<Taken | null> {
+    let taken = take();
+    while (taken === 'busy') {
+      await this.parts.delay(BUSY_PAUSE_MS);
+      if (this.isOver || !this.isReading) return null;
+      taken = take();
+    }
+    return taken;
+  }
+
+  /** Resolves when everything that was sent has its reply. Throws what ended the session. */
+  async flushed(): Promise<void> {
+    await this.outbox.flushed();
+    if (this.failure !== null) throw this.failure;
+  }
+
+  /** Takes nothing more; replies still leave. */
+  stopReading(): void {
+    this.isReading = false;
+    this.parts.progress.inFlight.wake();
+    this.reader.close();
+  }
+
+  /** Gives the lease back, if it is held, and ends the session. */
+  async close(): Promise<void> {
+    this.stopReading();
+    if (!this.isOver && this.isOwner) {
+      await this.outbox.flushed();
+      // Whoever waits for it can wait until it lapses.
+      await this.run(RELEASE, [], []).catch(() => undefined);
+    }
+    this.fail(closed());
+  }
+
+  /** What is read is waited for only so long, and a refusal, which would only come again, ends the session. */
+  private async guarded<T>(read: () => Promise<T>): Promise<T> {
+    this.readSinceNs = this.parts.clock.monotonicNs();
+    try {
+      return await read();
+    } catch (error) {
+      if (this.isReading) this.fail(error);
+      throw this.failure ?? error;
+    } finally {
+      this.readSinceNs = null;
+    }
+  }
+
+  private async readNew(count: number, stream: string, after: EntryId): Promise<StreamEntry[]> {
+    try {
+      const reply = await this.ask('XREAD', 'COUNT', count, 'BLOCK', READ_WAIT_MS, 'STREAMS', stream, after);
+      // A reply may still arrive over a connection that is being closed.
+      return this.isReading ? (streamsOf(reply).get(stream) ?? []) : [];
+    } catch (error) {
+      if (!this.isReading) return [];
+      throw error;
+    }
+  }
+
+  /** Brings new entries to the target, in order, and has them delivered to the group. */
+  private async takeAll(entries: readonly StreamEntry[]): Promise<void> {
+    const { progress, intake } = this.parts;
+    const settled: EntryId[] = [];
+    let count = 0;
+    const { position: before } = progress;
+    this.takingAfter = before;
+    try {
+      for (const entry of entries) {
+        const taken = await this.whenFree(() => {
+          const at = intake.take(entry);
+          // In the same turn as the bar: they are recorded together.
+          if (at !== 'busy') progress.position = entry.id;
+          return at;
+        });
+        if (taken === null) return;
+        if (taken === 'settled') settled.push(entry.id);
+        count++;
+      }
+    } finally {
+      if (count > 0) this.deliver(count, progress.position, settled, entries[0]!.id, before);
+      this.takingAfter = null;
+      for (const entry of this.held.splice(0)) this.reply(entry);
+      this.passed(count);
+    }
+  }
+
+  /** So many entries lie behind. */
+  passed(count: number): void {
+    const { trimmer, progress } = this.parts;
+    trimmer.taken(count, progress.position, (before) => this.trim(before));
+  }
+
+  private trim(before: EntryId): void {
+    const { keys, token } = this.parts;
+    this.push(this.scripts.of(TRIM, [keys.lease, keys.input], [token, before]), () => undefined);
+  }
+
+  private beat(): void {
+    const { settings, clock, token, keys } = this.parts;
+    // Replies that came while this thread was busy have their turn before it is decided that there are none.
+    if (this.isSilent()) setImmediate(() => this.isSilent() && this.fail(silent()));
+    if (!this.isOwner) return;
+    const askedNs = clock.monotonicNs();
+    this.push(this.scripts.of(RENEW, [keys.lease], [token, settings.leaseMs]), () => {
+      this.heardNs = askedNs;
+    });
+  }
+
+  /** Whether the server owes a reply for longer than a lease, on a connection that looks sound. */
+  private isSilent(): boolean {
+    const { settings, clock } = this.parts;
+    const longestNs = settings.leaseMs * NS_PER_MS;
+    const nowNs = clock.monotonicNs();
+    const isReadLate = this.readSinceNs !== null && nowNs - this.readSinceNs > longestNs + READ_WAIT_MS * NS_PER_MS;
+    return isReadLate || nowNs - this.heardNs > longestNs;
+  }
+
+  private push(command: RedisCommand, onReply: (reply: unknown) => void): void {
+    if (!this.isOver) this.outbox.push(command, (reply) => onReply(checkLease(reply)));
+  }
+
+  private fail(error: unknown): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.failure = error;
+    clearInterval(this.pulse);
+    this.parts.progress.inFlight.wake();
+    this.commands.close();
+    this.reader.close();
+  }
+}
+
+function closed(): RedisFailure {
+  return new RedisFailure('CLOSED', 'the session was closed');
+}
+
+function silent(): RedisFailure {
+  return new RedisFailure('ETIMEDOUT', 'the server does not reply');
+}

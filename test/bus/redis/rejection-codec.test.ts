@@ -1,0 +1,55 @@
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { decodeRejection, encodeRejection } from '../../../src/bus/redis/rejection-codec.js';
+import { OrchestratorError } from '../../../src/errors.js';
+import { PROPERTY_RUNS } from '../../support/sizes.js';
+
+const rejection = fc.record(
+  {
+    code: fc.constantFrom('INVALID_SIGNAL' as const, 'PAYLOAD_TOO_LARGE' as const),
+    field: fc.option(fc.string({ unit: 'grapheme' })),
+    reason: fc.string({ unit: 'grapheme' }),
+    signalId: fc.option(fc.string({ unit: 'grapheme' })),
+    payload: fc.option(fc.uint8Array().map((bytes) => Buffer.from(bytes))),
+  },
+  { noNullPrototype: true },
+);
+
+test('a rejection comes back as it was, every byte of its payload', () => {
+  fc.assert(
+    fc.property(rejection, (one) => {
+      assert.equal(decodeRejection(encodeRejection(one)), one);
+    }),
+    { numRuns: PROPERTY_RUNS },
+  );
+});
+
+test('what is no rejection is refused with a code, whatever it is', () => {
+  const codeOf = (bytes: Uint8Array): string => {
+    try {
+      decodeRejection(bytes);
+      return 'none';
+    } catch (error) {
+      if (!(error instanceof OrchestratorError)) throw error;
+      return error.code;
+    }
+  };
+  fc.assert(
+    fc.property(fc.uint8Array(), (bytes) => {
+      assert.match(codeOf(bytes), /^(PAYLOAD_MALFORMED|INVALID_MESSAGE)$/);
+    }),
+    { numRuns: PROPERTY_RUNS },
+  );
+  fc.assert(
+    fc.property(rejection, fc.constantFrom('code', 'field', 'reason', 'signalId', 'payload'), (one, name) => {
+      const fields = JSON.parse(encodeRejection(one).toString()) as Record<string, unknown>;
+      assert.is(codeOf(Buffer.from(JSON.stringify({ ...fields, [name]: 7 }))), 'INVALID_MESSAGE');
+      delete fields[name];
+      assert.is(codeOf(Buffer.from(JSON.stringify(fields))), 'INVALID_MESSAGE');
+    }),
+    { numRuns: PROPERTY_RUNS },
+  );
+});
+
+test.run();

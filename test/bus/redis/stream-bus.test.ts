@@ -1,0 +1,213 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openDialect } from '../../../src/bus/open-dialect.js';
+import { partitionKeys } from '../../../src/bus/redis/partition-keys.js';
+import type { RedisSettings } from '../../../src/bus/redis/redis-client.js';
+import { StreamBus } from '../../../src/bus/redis/stream-bus.js';
+import { StreamClient } from '../../../src/bus/redis/stream-client.js';
+import { systemClock } from '../../../src/clock.js';
+import type { BusPosition } from '../../../src/loop/loop-snapshot.js';
+import { capturedLog, type LogLine, silentLogger } from '../../support/captured-log.js';
+import { eventually } from '../../support/eventually.js';
+import { redisTest } from '../../support/redis-server.js';
+import { barInput, ScriptedTarget, signalInput } from '../../support/scripted-target.js';
+
+interface Served {
+  readonly bus: StreamBus;
+  readonly target: ScriptedTarget;
+  readonly client: StreamClient;
+  readonly lines: LogLine[];
+}
+
+/** A bus that is up, and its other end, until the call is over. */
+async function served(
+  settings: RedisSettings,
+  use: (served: Served) => Promise<void>,
+  position: BusPosition | null = null,
+): Promise<void> {
+  const dialect = openDialect({ redis: settings, userFeatures: [] });
+  const { logger, lines } = capturedLog();
+  const target = new ScriptedTarget();
+  const bus = new StreamBus({ settings, dialect, target, clock: systemClock, logger, position });
+  const client = new StreamClient(settings, dialect);
+  const up = new Promise<void>((resolve) => bus.events.once('busUp', () => resolve()));
+  bus.start();
+  try {
+    await up;
+    await use({ bus, target, client, lines });
+  } finally {
+    await bus.stop();
+    await client.close();
+  }
+}
+
+redisTest('the input is cut behind what is to be kept, and what is read meanwhile is whole', async (server) => {
+  const settings = server.settings({ inputKeep: 10_000 });
+  const { input } = partitionKeys(settings);
+  await served(settings, async ({ target, client }) => {
+    const count = 14_000;
+    for (let k = 0; k < count; k += 1000) {
+      await Promise.all(Array.from({ length: 1000 }, (_, i) => client.send(barInput(0, k + i))));
+    }
+    await eventually(() => target.log.length === count, 'all bars');
+    assert.equal(target.log.at(-1), `bar I0 ${count - 1}`);
+    const kept = Number(await server.command('XLEN', input));
+    assert.ok(kept >= 10_000 && kept < count, `${kept} kept`);
+  });
+});
+
+redisTest(
+  'a server that may forget keys is warned about, once',
+  async (server) => {
+    await served(server.settings(), async ({ lines, client, bus, target }) => {
+      assert.is(lines.filter(({ msg }) => msg.includes('noeviction')).length, 1);
+      const down = new Promise<void>((resolve) => bus.events.once('busDown', () => resolve()));
+      await server.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+      await down;
+      await eventually(() => bus.metrics.state === 'up', 'the bus again');
+      await client.send(barInput(0, 0)).catch(() => client.send(barInput(0, 0)));
+      await eventually(() => target.log.length > 0, 'a bar');
+      assert.is(lines.filter(({ msg }) => msg.includes('noeviction')).length, 1);
+    });
+  },
+  { config: { 'maxmemory-policy': 'allkeys-lru' } },
+);
+
+redisTest('a stopped bus gives its partition back at once', async (server) => {
+  const settings = server.settings({ leaseMs: 60_000 });
+  await served(settings, async () => undefined);
+  assert.is(await server.command('EXISTS', partitionKeys(settings).lease), 0);
+  await served(settings, async ({ bus }) => assert.is(bus.metrics.state, 'up'));
+});
+
+redisTest('a signal that waits for its answer is in the position, and no longer when it has it', async (server) => {
+  await served(server.settings(), async ({ bus, target, client }) => {
+    target.answersAtOnce = false;
+    await client.send(barInput(0, 0));
+    await client.send(signalInput(0, 'a'));
+    await eventually(() => target.waiting === 1, 'the signal');
+    const { position, unanswered } = bus.position;
+    assert.equal(unanswered, [[position, 1]]);
+    target.answerAll();
+    await eventually(() => bus.metrics.answered === 1, 'the answer');
+    assert.equal(bus.position.unanswered, []);
+  });
+});
+
+redisTest('whenever the state is recorded, the position is that of the newest bar in it', async (server) => {
+  const settings = server.settings();
+  const { input } = partitionKeys(settings);
+  const dialect = openDialect({ redis: settings, userFeatures: [] });
+  const bars = Array.from({ length: 300 }, (_, k) => dialect.encodeInput(barInput(0, k)).payload);
+  for (const payload of bars) await server.command('XADD', input, '*', 'payload', payload);
+  const ids = ((await server.command('XRANGE', input, '-', '+')) as [string, unknown][]).map(([id]) => id);
+  const seen: [bars: number, position: number][] = [];
+  class RecordingTarget extends ScriptedTarget {
+    override addBar(...parameters: Parameters<ScriptedTarget['addBar']>): void {
+      // As a commit is cut: after the turn in which the bar came. Now and then there is no room, and a batch takes several turns.
+      setImmediate(() => seen.push([this.log.length, ids.indexOf(bus.position.position) + 1]));
+      if (this.log.length % 40 === 20 && this.refusals.count === 0 && !this.isRefusing) this.refusals.count = 2;
+      this.isRefusing = this.refusals.count > 0;
+      super.addBar(...parameters);
+    }
+    private isRefusing = false;
+  }
+  const target = new RecordingTarget();
+  const bus = new StreamBus({ settings, dialect, target, clock: systemClock, logger: silentLogger, position: null });
+  bus.start();
+  await eventually(() => target.log.length === ids.length, 'all bars');
+  await bus.stop();
+  assert.ok(new Set(seen.map(([count]) => count)).size > 5, 'in several turns');
+  for (const [count, position] of seen) assert.is(position, count);
+});
+
+redisTest('a process that kept its bars is brought only what it has not had', async (server) => {
+  const settings = server.settings();
+  let position: BusPosition | null = null;
+  await served(settings, async ({ bus, target, client }) => {
+    for (let k = 0; k < 5; k++) await client.send(barInput(0, k));
+    await eventually(() => target.log.length === 5, 'five bars');
+    position = bus.position;
+  });
+  await served(settings, async ({ target, client }) => {
+    for (let k = 5; k < 7; k++) await client.send(barInput(0, k));
+    await eventually(() => target.log.length === 7, 'the bars of the stream and two more');
+  });
+  await served(
+    settings,
+    async ({ target, client }) => {
+      await client.send(barInput(0, 7));
+      await eventually(() => target.log.length === 3, 'what came after the position');
+      assert.equal(target.log, ['bar I0 5', 'bar I0 6', 'bar I0 7']);
+    },
+    position,
+  );
+});
+
+redisTest('entries that a producer removes before they are read are reported', async (server) => {
+  const settings = server.settings({ inFlightMax: 1 });
+  const { input } = partitionKeys(settings);
+  await served(settings, async ({ bus, target, client }) => {
+    const gaps: (number | null)[] = [];
+    bus.events.on('busGap', ({ missing }) => gaps.push(missing));
+    target.answersAtOnce = false;
+    await client.send(signalInput(0, 'a'));
+    await eventually(() => target.waiting === 1, 'the first signal');
+    for (let k = 0; k < 10; k++) await client.send(signalInput(0, `s${k}`));
+    await server.command('XTRIM', input, 'MAXLEN', 3);
+    target.answersAtOnce = true;
+    target.answerAll();
+    await eventually(() => bus.metrics.answered >= 3, 'what was left');
+    assert.ok(gaps.length >= 1);
+  });
+});
+
+redisTest('the group keeps no consumers of processes that are gone', async (server) => {
+  const settings = server.settings();
+  for (let round = 0; round < 3; round++) {
+    await served(settings, async ({ client, bus }) => {
+      await client.send(signalInput(0, `s${round}`));
+      await eventually(() => bus.metrics.answered === 1, 'the answer');
+    });
+  }
+  const consumers = (await server.command(
+    'XINFO',
+    'CONSUMERS',
+    partitionKeys(settings).input,
+    settings.group,
+  )) as unknown[];
+  assert.is(consumers.length, 1);
+});
+
+redisTest(
+  'signals are answered through a cluster too',
+  async (server) => {
+    await server.command('CLUSTER', 'ADDSLOTSRANGE', 0, 16_383);
+    await eventually(
+      async () => String(await server.command('CLUSTER', 'INFO')).includes('cluster_state:ok'),
+      'the slots',
+    );
+    const settings = server.settings({ url: null, cluster: [server.url] });
+    await served(settings, async ({ bus, client }) => {
+      for (let k = 0; k < 50; k++) await client.send(k % 2 === 0 ? barInput(0, k) : signalInput(0, `s${k}`));
+      await eventually(() => bus.metrics.answered === 25, 'all answers');
+      assert.equal([bus.metrics.bars, bus.metrics.missing], [25, 0]);
+    });
+  },
+  { config: { 'cluster-enabled': 'yes', 'cluster-announce-ip': '127.0.0.1' } },
+);
+
+redisTest('an entry without a payload is dead-lettered with all it holds', async (server) => {
+  const settings = server.settings();
+  await served(settings, async ({ bus }) => {
+    await server.command('XADD', partitionKeys(settings).input, '*', 'other', 'bytes');
+    await eventually(() => bus.metrics.rejected === 1, 'the rejection');
+    const [[, fields]] = (await server.command('XRANGE', partitionKeys(settings).dead, '-', '+')) as [
+      [string, string[]],
+    ];
+    assert.equal(fields.slice(2, 6), ['code', 'INVALID_MESSAGE', 'field', 'payload']);
+    assert.equal(fields.slice(-2), ['other', 'bytes']);
+  });
+});
+
+test.run();

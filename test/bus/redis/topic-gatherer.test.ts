@@ -1,0 +1,95 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { openDialect } from '../../../src/bus/open-dialect.js';
+import { partitionKeys } from '../../../src/bus/redis/partition-keys.js';
+import type { RedisSettings } from '../../../src/bus/redis/redis-client.js';
+import { StreamBus } from '../../../src/bus/redis/stream-bus.js';
+import { systemClock } from '../../../src/clock.js';
+import { silentLogger } from '../../support/captured-log.js';
+import { eventually } from '../../support/eventually.js';
+import { type RedisServer, redisTest } from '../../support/redis-server.js';
+import { barInput, ScriptedTarget, signalInput } from '../../support/scripted-target.js';
+
+const BARS = 'trader-T-1:stream:data.bars.X';
+const SIGNALS = 'trader-T-1:stream:data.PrimarySignal*';
+const PATTERN = 'trader-T-1:stream:*';
+
+const dialectOf = (redis: RedisSettings) => openDialect({ redis, userFeatures: [] });
+
+function payload(settings: RedisSettings, input: Parameters<ReturnType<typeof dialectOf>['encodeInput']>[0]): Buffer {
+  return Buffer.from(dialectOf(settings).encodeInput(input).payload);
+}
+
+/** A bus over the streams of topics, and what it has brought. */
+async function served(
+  settings: RedisSettings,
+  use: (target: ScriptedTarget, bus: StreamBus) => Promise<void>,
+): Promise<void> {
+  const target = new ScriptedTarget();
+  const parts = { settings, dialect: dialectOf(settings), clock: systemClock, logger: silentLogger, position: null };
+  const bus = new StreamBus({ ...parts, target });
+  bus.start();
+  try {
+    await use(target, bus);
+  } finally {
+    await bus.stop();
+  }
+}
+
+async function topicsOf(server: RedisServer, settings: RedisSettings, from: number, count: number): Promise<void> {
+  for (let k = from; k < from + count; k++) {
+    await server.command('XADD', BARS, '*', 'topic', 'data.bars.X', 'payload', payload(settings, barInput(0, k)));
+    await server.command('XADD', SIGNALS, '*', 'topic', 'x', 'payload', payload(settings, signalInput(0, `s${k}`)));
+  }
+}
+
+function wanted(count: number): string[] {
+  return Array.from({ length: count }, (_, k) => [`bar I0 ${k}`, `signal I0 s${k}`]).flat();
+}
+
+redisTest('streams of topics come into one order: that in which they were written', async (server) => {
+  const settings = server.settings({ topicStreams: [PATTERN] });
+  await topicsOf(server, settings, 0, 130);
+  await served(settings, async (target) => {
+    await eventually(() => target.log.length >= 260, 'everything gathered');
+    assert.equal(target.log, wanted(130));
+  });
+});
+
+redisTest('each entry is gathered once, however often the owner changes', async (server) => {
+  const settings = server.settings({ topicStreams: [BARS, SIGNALS], leaseMs: 500 });
+  for (let round = 0; round < 3; round++) {
+    await topicsOf(server, settings, 10 * round, 10);
+    await served(settings, async (target) => {
+      // Each of them is a process without a memory, and rebuilds its bars; its signals have their answers.
+      await eventually(() => target.log.includes(`signal I0 s${10 * round + 9}`), 'the newest signal');
+    });
+  }
+  const input = (await server.command('XRANGE', partitionKeys(settings).input, '-', '+')) as unknown[];
+  assert.is(input.length, 60);
+  assert.is(Number(await server.command('XLEN', partitionKeys(settings).output)), 30);
+});
+
+redisTest('a topic that is new is found while the bus is up', async (server) => {
+  const settings = server.settings({ topicStreams: [PATTERN] });
+  await served(settings, async (target, bus) => {
+    await new Promise<void>((resolve) => bus.events.once('busUp', () => resolve()));
+    await topicsOf(server, settings, 0, 1);
+    await eventually(() => target.log.length >= 2, 'the new streams');
+    assert.equal([...target.log].sort(), wanted(1));
+  });
+});
+
+redisTest('what the bus itself writes is not gathered, though the pattern matches it', async (server) => {
+  const settings = server.settings({ topicStreams: ['*'] });
+  await served(settings, async (target) => {
+    await topicsOf(server, settings, 0, 3);
+    await eventually(() => target.log.length >= 6, 'everything gathered');
+    // A round more, in which its own streams would come.
+    await topicsOf(server, settings, 3, 1);
+    await eventually(() => target.log.includes('signal I0 s3'), 'the last signal');
+    assert.is(target.log.length, 8);
+  });
+});
+
+test.run();
