@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 import { spawnSync } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { basename } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import cliProgress from 'cli-progress';
 import { Command, CommanderError, Option } from 'commander';
+import { systemClock } from '../clock.js';
 import { OrchestratorConfig, type OrchestratorConfigInput } from '../config.js';
 import { OrchestratorError, toErrorRecord } from '../errors.js';
 import { createLogger } from '../log.js';
@@ -13,72 +13,56 @@ import { decodeBundle } from '../model/bundle-codec.js';
 import { readModelFile } from '../model/persistence.js';
 import { ML4TOrchestrator } from '../orchestrator.js';
 import type { TrainingProgress } from '../training/train-model.js';
+import type { TrainingSeries } from '../training/training-series.js';
 import { BREAK_MIN, tellBreakStory } from './break-story.js';
+import { addBusCommands } from './bus-commands.js';
+import { addBusOptions, type BusOptions, busConfigOf, checkNoBus, NO_BUS } from './bus-options.js';
 import { exitCodeOf } from './exit-code.js';
+import { addJobOptions, type JobOptions, primaryOf, simulatedSource, sourceOf } from './job-options.js';
 import { type MainJobResult, runMainJob } from './main-job.js';
 import { loadPrimary, type MarketSource, openMarket } from './market-source.js';
 import { renderComparison, renderMainJob, toJson } from './render.js';
 import { renderBundle, renderTraining } from './render-model.js';
 import { renderStory } from './render-story.js';
+import { serve } from './serve.js';
+import { renderServeEvent } from './serve-events.js';
 import { addStateCommands } from './state-commands.js';
 
 const BENCHES = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
-const BUNDLED_BARS = fileURLToPath(new URL('../../../examples/sp500-daily.csv', import.meta.url));
 
-interface JobOptions {
-  bars?: string;
-  market?: 'simulated';
-  edge: number;
-  seed: number;
-  instrument?: string;
-  timestampIs: 'open' | 'close';
-  primary?: string;
-  costBps?: number;
-  config?: string;
-  json: boolean;
-}
-
-/** Bars of the simulated market, and the primary signal it is known for. */
-const SIMULATED = { bars: 30_000, primary: 'momentum' } as const;
-const REAL_PRIMARY = 'ema-cross';
-
-function jobOptions(command: Command): Command {
-  return command
-    .option('--bars <file>', 'bars as CSV, gzip allowed')
-    .addOption(
-      new Option('--market <kind>', 'a market with a known answer instead of a file')
-        .choices(['simulated'])
-        .conflicts('bars'),
-    )
-    .option('--edge <strength>', 'what can be predicted in the simulated market: 0 nothing, 1 much', Number, 1)
-    .option('--seed <number>', 'of the simulated market', Number, 1)
-    .option('--instrument <id>', 'name of the instrument (default: the file name)')
-    .addOption(
-      new Option('--timestamp-is <edge>', 'which edge of a bar the file stamps')
-        .choices(['open', 'close'])
-        .default('open'),
-    )
-    .option('--primary <signal>', 'ema-cross, momentum, donchian, or a CSV file with timestamp,side')
-    .option('--cost-bps <bps>', 'round-trip cost in basis points', Number)
-    .option('--config <file>', 'configuration as JSON; ML4T_… variables go over it')
-    .option('--json', 'one JSON document on stdout', false);
-}
+type RunOptions = JobOptions &
+  BusOptions & {
+    dataDir?: string;
+    modelDir?: string;
+    out?: string;
+    breakAt?: number;
+  };
 
 const program = new Command('ml4t')
   .description('Live meta-labelling: how far to trust each primary signal')
   .exitOverride();
 
-jobOptions(program.command('run'))
+addBusOptions(addJobOptions(program.command('run')))
   .description(
-    'train on the first 70 % of the bars, replay the rest as live (default: the bundled S&P 500 days beside a simulated market)',
+    'train on the first 70 % of the bars, replay the rest as live (default: the bundled S&P 500 days beside a simulated market); with --redis: serve a bus',
   )
-  .option('--out <file>', 'every enriched signal, one JSON document a line')
-  .option(
-    '--break-at <bar>',
-    'simulated market: the edge vanishes at this bar and later returns reversed; prints the whole story',
-    Number,
+  .option('--data-dir <directory>', 'with --redis: where models and everything else are kept')
+  .option('--model-dir <directory>', 'with --redis: where models are kept, and nothing else')
+  .addOption(new Option('--out <file>', 'every enriched signal, one JSON document a line').conflicts('redis'))
+  .addOption(
+    new Option(
+      '--break-at <bar>',
+      'simulated market: the edge vanishes at this bar and later returns reversed; prints the whole story',
+    )
+      .argParser(Number)
+      .conflicts('redis'),
   )
-  .action(async (options: JobOptions & { out?: string; breakAt?: number }) => {
+  .action(async (options: RunOptions) => {
+    if (options.redis !== undefined) {
+      await runServe(options);
+      return;
+    }
+    checkNoBus({ ...options });
     const config = configOf(options);
     if (options.breakAt !== undefined) {
       await runStory(options, options.breakAt, config);
@@ -114,19 +98,17 @@ jobOptions(program.command('run'))
     }
   });
 
-jobOptions(program.command('train'))
+addJobOptions(program.command('train'))
   .description('train on all bars and store the model')
   .requiredOption('--model-dir <directory>', 'where models are kept')
   .action(async (options: JobOptions & { modelDir: string }) => {
     const config = configOf(options, { modelPath: options.modelDir, dispatch: 'inline' });
-    const source = sourceOf(options);
-    const { bars, instrumentId } = await openMarket(source);
-    const { byBar } = await loadPrimary(primaryOf(options, source), bars);
+    const series = await lessonOf(options);
     const orchestrator = new ML4TOrchestrator(config);
     const bar = progressBar();
     await orchestrator.start();
     try {
-      const result = await orchestrator.train({ instrumentId, bars, sides: byBar }, { onProgress: bar.update });
+      const result = await orchestrator.train(series, { onProgress: bar.update });
       bar.stop();
       print(
         options.json
@@ -166,6 +148,32 @@ program
   });
 
 addStateCommands(program, print);
+addBusCommands(program, print);
+
+async function runServe(options: RunOptions): Promise<void> {
+  const { dataDir, modelDir, json } = options;
+  const config = busConfigOf(options, {
+    ...costOf(options),
+    ...(dataDir !== undefined && { dataDir }),
+    ...(modelDir !== undefined && { modelPath: modelDir }),
+  });
+  const isTaught = options.bars !== undefined || options.market !== undefined;
+  const bar = progressBar();
+  await serve({
+    config,
+    lesson: isTaught ? () => lessonOf(options) : null,
+    tell: (event) => print(json ? toJson({ ...event, atNs: systemClock.epochNs() }) : renderServeEvent(event)),
+    onProgress: bar.update,
+    onTrained: bar.stop,
+  });
+}
+
+async function lessonOf(options: JobOptions): Promise<TrainingSeries> {
+  const source = sourceOf(options);
+  const { bars, instrumentId } = await openMarket(source);
+  const { byBar } = await loadPrimary(primaryOf(options, source), bars);
+  return { instrumentId, bars, sides: byBar };
+}
 
 async function runStory(options: JobOptions, breakAt: number, config: OrchestratorConfig): Promise<void> {
   if (options.market !== 'simulated' || !(breakAt >= BREAK_MIN)) {
@@ -184,28 +192,17 @@ async function runStory(options: JobOptions, breakAt: number, config: Orchestrat
   }
 }
 
+/** Apart from any bus: a job that is done once must not take messages from the process that serves. */
 function configOf(options: JobOptions, extra: OrchestratorConfigInput = {}): OrchestratorConfig {
-  const labels = options.costBps === undefined ? {} : { labels: { costBps: options.costBps } };
   return OrchestratorConfig.load({
     ...(options.config === undefined ? {} : { file: options.config }),
     environment: process.env,
-    overrides: { ...labels, ...extra },
+    overrides: { ...costOf(options), ...extra, redis: NO_BUS },
   });
 }
 
-function sourceOf(options: JobOptions): MarketSource {
-  if (options.market === 'simulated') return simulatedSource(options);
-  const path = options.bars ?? BUNDLED_BARS;
-  const instrumentId = options.instrument ?? basename(path).replace(/\.csv(\.gz)?$/i, '');
-  return { kind: 'file', path, instrumentId, timestampIs: options.timestampIs };
-}
-
-function simulatedSource({ edge, seed }: JobOptions): MarketSource {
-  return { kind: 'simulated', edge, seed, bars: SIMULATED.bars };
-}
-
-function primaryOf(options: JobOptions, source: MarketSource): string {
-  return options.primary ?? (source.kind === 'simulated' ? SIMULATED.primary : REAL_PRIMARY);
+function costOf({ costBps }: JobOptions): OrchestratorConfigInput {
+  return costBps === undefined ? {} : { labels: { costBps } };
 }
 
 /** As {@link progressBar}, for the story's bars. */

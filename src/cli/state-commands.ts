@@ -9,6 +9,7 @@ import { ML4TOrchestrator } from '../orchestrator.js';
 import type { VerdictRecord } from '../state/records.js';
 import type { StoredState } from '../state/stored-state.js';
 import { featureSetOf } from '../training/training-plan.js';
+import { NO_BUS } from './bus-options.js';
 import { type ExportOptions, runExport } from './export.js';
 import { EXPORTS } from './export-tables.js';
 import { EXPORT_FORMATS } from './export-text.js';
@@ -189,6 +190,7 @@ function configOf({ dataDir, config }: StateOptions, last?: LoopSnapshot['config
       ...last,
       dataDir,
       modelPath: null,
+      redis: NO_BUS,
       dispatch: 'inline',
       workers: null,
       retrain: { ...last?.retrain, mode: 'manual' },

@@ -1,0 +1,69 @@
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Command, Option } from 'commander';
+import { PRIMARY_SIGNALS } from '../primary/primary-signal.js';
+import type { MarketSource } from './market-source.js';
+
+const BUNDLED_BARS = fileURLToPath(new URL('../../../examples/sp500-daily.csv', import.meta.url));
+/** Bars of the simulated market, and the primary signal it is known for. */
+const SIMULATED = { bars: 30_000, primary: 'momentum' } as const;
+const REAL_PRIMARY = 'ema-cross';
+
+/** Which market is meant. */
+export interface MarketOptions {
+  bars?: string;
+  market?: 'simulated';
+  edge: number;
+  seed: number;
+  instrument?: string;
+  timestampIs: 'open' | 'close';
+  primary?: string;
+}
+
+export interface JobOptions extends MarketOptions {
+  costBps?: number;
+  config?: string;
+  json: boolean;
+}
+
+/** All of {@link MarketOptions} but the file. */
+export function addMarketOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--market <kind>', 'a market with a known answer instead of a file')
+        .choices(['simulated'])
+        .conflicts('bars'),
+    )
+    .option('--edge <strength>', 'what can be predicted in the simulated market: 0 nothing, 1 much', Number, 1)
+    .option('--seed <number>', 'of the simulated market', Number, 1)
+    .option('--instrument <id>', 'name of the instrument (default: the file name)')
+    .addOption(
+      new Option('--timestamp-is <edge>', 'which edge of a bar the file stamps')
+        .choices(['open', 'close'])
+        .default('open'),
+    )
+    .option('--primary <signal>', `${PRIMARY_SIGNALS.join(', ')}, or a CSV file with timestamp,side`);
+}
+
+export function addJobOptions(command: Command): Command {
+  return addMarketOptions(command.option('--bars <file>', 'bars as CSV, gzip allowed'))
+    .option('--cost-bps <bps>', 'round-trip cost in basis points', Number)
+    .option('--config <file>', 'configuration as JSON; ML4T_… variables go over it')
+    .option('--json', 'one JSON document on stdout', false);
+}
+
+/** The market that is named, the bundled bars where none is. */
+export function sourceOf(options: MarketOptions): MarketSource {
+  if (options.market === 'simulated') return simulatedSource(options);
+  const path = options.bars ?? BUNDLED_BARS;
+  const instrumentId = options.instrument ?? basename(path).replace(/\.csv(\.gz)?$/i, '');
+  return { kind: 'file', path, instrumentId, timestampIs: options.timestampIs };
+}
+
+export function simulatedSource({ edge, seed }: MarketOptions, bars: number = SIMULATED.bars): MarketSource {
+  return { kind: 'simulated', edge, seed, bars };
+}
+
+export function primaryOf(options: MarketOptions, source: MarketSource): string {
+  return options.primary ?? (source.kind === 'simulated' ? SIMULATED.primary : REAL_PRIMARY);
+}

@@ -1,0 +1,70 @@
+import type { BusMetrics } from '../bus/message-bus.js';
+import type { OrchestratorConfig } from '../config.js';
+import { printable, renderTotals } from './render-bus.js';
+
+type RedisConfig = OrchestratorConfig['redis'];
+
+/** What a serving process tells on stdout, a line each. */
+export type ServeEvent =
+  | { readonly event: 'trained'; readonly sentence: string }
+  | { readonly event: 'notTrained'; readonly reason: string }
+  | ({
+      readonly event: 'serving';
+      /** Without credentials. */
+      readonly server: string;
+      /** null: every answer is the default confidence. */
+      readonly model: { readonly modelId: string; readonly kind: string; readonly evidence: string } | null;
+      readonly defaultConfidence: number;
+      /** null: nothing outlives the process but what Redis keeps. */
+      readonly dataDir: string | null;
+    } & Pick<RedisConfig, 'partition' | 'mode' | 'dialect'>)
+  | { readonly event: 'busUp' }
+  | { readonly event: 'busDown'; readonly code: string; readonly reason: string }
+  | { readonly event: 'busGap'; readonly missing: number | null; readonly reason: string }
+  | { readonly event: 'retrainTriggered'; readonly reasons: readonly string[] }
+  | { readonly event: 'verdict'; readonly verdict: string; readonly sentence: string }
+  | { readonly event: 'modelSwapped'; readonly modelId: string; readonly generation: number }
+  | { readonly event: 'rolledBack'; readonly from: string; readonly to: string; readonly reason: string }
+  | { readonly event: 'stopped'; readonly totals: BusMetrics };
+
+/** The event for a person. */
+export function renderServeEvent(event: ServeEvent): string {
+  return printable(lineOf(event));
+}
+
+function lineOf(event: ServeEvent): string {
+  switch (event.event) {
+    case 'trained':
+      return `trained: ${event.sentence}`;
+    case 'notTrained':
+      return `not trained: ${event.reason}`;
+    case 'serving':
+      return servingLine(event);
+    case 'busUp':
+      return 'bus up: messages come and answers go';
+    case 'busDown':
+      return event.code === 'STANDBY' ? `standing by: ${event.reason}` : `bus down: ${event.reason} [${event.code}]`;
+    case 'busGap':
+      return `gap: ${event.reason}`;
+    case 'retrainTriggered':
+      return `retrain triggered: ${event.reasons.join(', ')}`;
+    case 'verdict':
+      return `verdict ${event.verdict}: ${event.sentence}`;
+    case 'modelSwapped':
+      return `model ${event.modelId} serves (generation ${event.generation})`;
+    case 'rolledBack':
+      return `rolled back from ${event.from} to ${event.to} (${event.reason})`;
+    case 'stopped':
+      return `stopped after ${renderTotals(event.totals)}`;
+  }
+}
+
+function servingLine(event: ServeEvent & { readonly event: 'serving' }): string {
+  const { server, partition, mode, dialect, model, dataDir, defaultConfidence } = event;
+  const served =
+    model === null
+      ? `no model yet: every answer is the default confidence ${defaultConfidence}`
+      : `model ${model.modelId} (${model.kind}, evidence ${model.evidence})`;
+  const kept = dataDir === null ? 'nothing is recorded, no --data-dir' : `recorded in ${dataDir}`;
+  return `serving ${server}, partition ${partition}, ${mode}, dialect ${dialect}; ${served}; ${kept}`;
+}
