@@ -1,0 +1,202 @@
+// What does the bus add to the same commands by a bare client of the same server: to a round trip with one signal on its way, and to what is answered in a second?
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
+import { type BusTarget, enrichedMessageOf } from '../src/bus/message-bus.js';
+import { openBus } from '../src/bus/open-bus.js';
+import { openDialect } from '../src/bus/open-dialect.js';
+import { systemClock } from '../src/clock.js';
+import { OrchestratorConfig } from '../src/config.js';
+import { createLogger } from '../src/log.js';
+import { type BareServer, barePubSub, bareStreams } from './bus-bare.js';
+import { type BusLoad, type BusTimes, payloadOf } from './bus-load.js';
+import { barsOf, HISTORY_BARS, instrumentNames, startRig, trainedBundle } from './fixture.js';
+import {
+  checkAnswer,
+  higher,
+  latencyHistogram,
+  lower,
+  median,
+  nowNs,
+  quantileFigures,
+  report,
+  SMOKE,
+  told,
+} from './measure.js';
+
+const CLIENT = fileURLToPath(new URL('./bus-client.js', import.meta.url));
+const TREES = SMOKE ? 10 : 100;
+const INSTRUMENTS = SMOKE ? 10 : 100;
+/** Alternated between bus and bare client. */
+const ROUNDS = SMOKE ? 1 : 7;
+const SINGLES = SMOKE ? 100 : 3000;
+const BACKLOG = SMOKE ? 500 : 20_000;
+const WINDOW = 256;
+
+type Mode = BusLoad['mode'];
+
+if (spawnSync('redis-server', ['--version']).status !== 0) {
+  report('bus, skipped', 'no redis-server in PATH', '-', { benches: told(0, '') });
+  process.exit(0);
+}
+const directory = mkdtempSync(join(tmpdir(), 'ml4t-bus-bench-'));
+const port = await freePort();
+const url = `redis://127.0.0.1:${port}`;
+const server = spawn('redis-server', ['--port', `${port}`, '--save', '', '--dir', directory], { stdio: 'ignore' });
+const admin = new Redis(url, { retryStrategy: () => 20 });
+admin.on('error', () => undefined);
+// Not by `once`, which an error on the way would end.
+await new Promise((resolve) => admin.once('ready', resolve));
+const rig = await startRig({ dispatch: 'inline' }, await trainedBundle(TREES), INSTRUMENTS);
+const instruments = instrumentNames(INSTRUMENTS);
+const timestamp = `${barsOf(0)[HISTORY_BARS - 1]!.tsEventNs}`;
+const target: BusTarget = {
+  addBar: () => undefined,
+  mergeBars: () => undefined,
+  submit: (event) => ({ asOf: HISTORY_BARS - 1, answer: rig.orchestrator.processSignal(event) }),
+  durable: async () => undefined,
+};
+let runs = 0;
+let ids = 0;
+
+for (const mode of ['streams', 'pubsub'] as const) {
+  const p50s: [number[], number[]] = [[], []];
+  const rates: [number[], number[]] = [[], []];
+  const histograms = [latencyHistogram(), latencyHistogram()];
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const which of round % 2 === 0 ? [0, 1] : [1, 0]) {
+      const times = await roundTrips(mode, which === 0, 1, SINGLES);
+      for (const ns of times.latencies) histograms[which]!.recordValue(Math.max(1, ns));
+      p50s[which]!.push(median(times.latencies));
+      rates[which]!.push(mode === 'streams' ? await backlog(which === 0) : await windowed(which === 0));
+    }
+  }
+  const share = (of: readonly [number[], number[]]): number => median(of[0].map((value, k) => value / of[1][k]!));
+  report(
+    `bus, ${mode}`,
+    `${INSTRUMENTS} instruments, ${TREES} trees, ${SINGLES} single round trips and ${BACKLOG} signals at once, ${ROUNDS} rounds alternated`,
+    await checksum(),
+    {
+      ...quantileFigures('round trip', histograms[0]!),
+      ...quantileFigures('bare client', histograms[1]!),
+      'round trip over bare, p50': lower(share(p50s), 'x'),
+      'answers a second': higher(median(rates[0]), '/s'),
+      'bare client, answers a second': told(median(rates[1]), '/s'),
+      'throughput over bare': higher(share(rates), 'x'),
+    },
+  );
+}
+await rig.orchestrator.stop();
+admin.disconnect();
+server.kill('SIGKILL');
+await once(server, 'close');
+rmSync(directory, { recursive: true });
+
+/** So many signals there and back, `window` of them on their way, from a client in a process of its own. */
+async function roundTrips(mode: Mode, isOurs: boolean, window: number, count: number): Promise<BusTimes> {
+  const partition = `run${runs++}`;
+  const served = await serve(mode, isOurs, partition);
+  const [input, output] =
+    mode === 'streams'
+      ? [`ml4t:{${partition}}:in`, `ml4t:{${partition}}:out`]
+      : [`${partition}:in`, `${partition}:out`];
+  const load: BusLoad = { url, mode, input, output, window, first: ids, count, instruments, timestamp };
+  ids += count;
+  const client = spawn(process.execPath, [CLIENT, JSON.stringify(load)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  client.stdout.setEncoding('utf8').on('data', (part: string) => {
+    text += part;
+  });
+  await once(client, 'close');
+  await served.close();
+  const times = JSON.parse(text) as BusTimes;
+  checkAnswer(times.latencies.length === count, 'every signal came back once');
+  return times;
+}
+
+/** Answers a second while a strategy keeps so many signals on their way. */
+async function windowed(isOurs: boolean): Promise<number> {
+  const { seconds } = await roundTrips('pubsub', isOurs, WINDOW, BACKLOG);
+  return BACKLOG / seconds;
+}
+
+/** Answers a second from a stream that is full already. */
+async function backlog(isOurs: boolean): Promise<number> {
+  const partition = `run${runs++}`;
+  const input = `ml4t:{${partition}}:in`;
+  const output = `ml4t:{${partition}}:out`;
+  const pipeline = admin.pipeline();
+  for (let k = 0; k < BACKLOG; k++) pipeline.xadd(input, '*', 'payload', payloadOf({ instruments, timestamp }, ids++));
+  await pipeline.exec();
+  const startNs = nowNs();
+  const served = await serve('streams', isOurs, partition);
+  while ((await admin.xlen(output)) < BACKLOG) await pause(2);
+  const seconds = (nowNs() - startNs) / 1e9;
+  await served.close();
+  const answers = (await admin.xrange(output, '-', '+')).map(([, fields]) => fields[fields.indexOf('payload') + 1]!);
+  checkAnswer(
+    new Set(answers.map((answer) => JSON.parse(answer).signalId)).size === BACKLOG,
+    'every signal is answered once',
+  );
+  if (isOurs) checkBits(answers);
+  await admin.del(input, output);
+  return BACKLOG / seconds;
+}
+
+async function serve(mode: Mode, isOurs: boolean, partition: string): Promise<BareServer> {
+  const [signalsChannel, enrichedChannel] = [`${partition}:in`, `${partition}:out`];
+  if (!isOurs) {
+    const answer = await bareAnswer();
+    return mode === 'streams'
+      ? bareStreams(url, partition, answer)
+      : barePubSub(url, signalsChannel, enrichedChannel, answer);
+  }
+  const config = OrchestratorConfig.parse({ redis: { url, mode, partition, signalsChannel, enrichedChannel } });
+  const parts = { config, target, clock: systemClock, logger: createLogger('error'), position: null };
+  const bus = openBus({ ...parts, emit: () => undefined })!;
+  const up = new Promise<void>((resolve) => bus.events.once('busUp', () => resolve()));
+  bus.start();
+  await up;
+  return { close: () => bus.stop() };
+}
+
+/** An answer as the bus would write it, under another id. */
+async function bareAnswer(): Promise<(signalId: string) => string> {
+  const dialect = openDialect({ redis: OrchestratorConfig.parse().redis, userFeatures: [] });
+  const event = { ...rig.signal(0), signalId: '@' };
+  const message = enrichedMessageOf(await rig.orchestrator.processSignal(event));
+  const text = Buffer.from(dialect.encodeEnriched(message, 0n).payload).toString();
+  return (signalId) => text.replace('@', signalId);
+}
+
+/** The answers that came over the bus are those of the system it stands before. */
+function checkBits(answers: readonly string[]): void {
+  for (const text of answers) {
+    const answer = JSON.parse(text) as { signalId: string; metaConfidence: number; size: number };
+    const wanted = rig.orchestrator.processSignalSync(rig.signal(Number(answer.signalId.slice(1))));
+    checkAnswer(answer.metaConfidence === wanted.metaConfidence && answer.size === wanted.size, 'the same bits');
+  }
+}
+
+/** Of the answers to one round of all instruments. */
+async function checksum(): Promise<number> {
+  let sum = 0;
+  for (let k = 0; k < 2 * INSTRUMENTS; k++) {
+    sum += Math.round((await rig.orchestrator.processSignal(rig.signal(k))).metaConfidence * 1e9);
+  }
+  return sum;
+}
+
+async function freePort(): Promise<number> {
+  const listener = createServer().listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const address = listener.address();
+  listener.close();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
