@@ -9,7 +9,7 @@ const ROOT = resolve(fileURLToPath(import.meta.url), '../../..');
 
 /** A file may import from its own entry and from those before it. An entry is a folder of src or a file in it. */
 const LAYERS = [
-  ['invariant', 'errors', 'clock', 'log', 'random', 'stopwatch'],
+  ['invariant', 'errors', 'clock', 'log', 'random', 'stopwatch', 'recent-ids'],
   ['market'],
   ['features'],
   ['regime'],

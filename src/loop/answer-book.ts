@@ -31,6 +31,7 @@ export class AnswerBook {
   private waiting: GivenAnswer[] = [];
   private page: Page;
   private isScheduled = false;
+  private readonly rows = new RowCopies();
 
   /** `enter` takes answers in and says what becomes of them. */
   constructor(private readonly enter: (answers: readonly GivenAnswer[]) => Recording) {
@@ -43,7 +44,7 @@ export class AnswerBook {
   }
 
   add(answer: EnrichedSignalEvent, signal: AdmittedSignal, row: Float32Array | null): void {
-    this.waiting.push({ answer, signal, row: row?.slice() ?? null });
+    this.waiting.push({ answer, signal, row: row && this.rows.copy(row) });
     if (this.waiting.length >= WAITING_MAX) this.enterAll();
     if (this.isScheduled) return;
     this.isScheduled = true;
@@ -59,6 +60,25 @@ export class AnswerBook {
     this.waiting = [];
     this.page = new Page(this);
     page.entered(this.enter(waiting));
+  }
+}
+
+/** Rows in one piece of memory: a piece for each costs several times as much as its copy. */
+const ROWS_TOGETHER = 64;
+
+class RowCopies {
+  private piece = new Float32Array(0);
+  private used = 0;
+
+  copy(row: Float32Array): Float32Array {
+    if (this.used + row.length > this.piece.length) {
+      this.piece = new Float32Array(ROWS_TOGETHER * row.length);
+      this.used = 0;
+    }
+    const copy = this.piece.subarray(this.used, this.used + row.length);
+    this.used += row.length;
+    copy.set(row);
+    return copy;
   }
 }
 

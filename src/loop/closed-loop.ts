@@ -31,7 +31,7 @@ import { ModelKeeper } from './model-keeper.js';
 import { monitorOptionsOf } from './monitor-options.js';
 import { openSignalsOf } from './open-signals.js';
 import { Promotion } from './promotion.js';
-import { identityOf, RECORDED_IDS_MAX, RecordedIds } from './recorded-ids.js';
+import { RECORDED_SIGNALS_MIN, RecordedSignals } from './recorded-signals.js';
 import { Retrainer } from './retrainer.js';
 import { signalRecordOf, watchedAnswerOf } from './signal-record.js';
 import { storedSeries } from './stored-series.js';
@@ -70,7 +70,7 @@ export class ClosedLoop {
   private readonly storedConfig: StoredConfig;
   private readonly tokens: TestTokens;
   private readonly attempts: TrainingAttempts;
-  private readonly ids = new RecordedIds();
+  private readonly recorded = new RecordedSignals();
   private nextOrdinal: number;
   private nextVerdict: number;
   private newestNs: bigint;
@@ -245,7 +245,7 @@ export class ClosedLoop {
       const side = given.signal.side;
       if (side === 0) continue;
       isRecorded = true;
-      if (!this.ids.add(identityOf(given.answer.signalId, given.signal.event))) continue;
+      if (!this.recorded.add(given.answer.signalId, given.signal.event)) continue;
       const rival = this.judged.has(given.signal)
         ? this.watch.stakeOn(given, this.ledger.followedTo(given.signal.instrument))
         : null;
@@ -305,9 +305,9 @@ export class ClosedLoop {
     const newestOf = (id: string): number => (store.indexOf(id) < 0 ? -1 : store.newest(store.indexOf(id)));
     const { openFloor } = snapshot;
     const { labels } = snapshot.config;
-    const recentFrom = Math.max(0, this.nextOrdinal - RECORDED_IDS_MAX);
+    const recentFrom = Math.max(0, this.nextOrdinal - RECORDED_SIGNALS_MIN);
     const open = openSignalsOf(stored, openFloor, labels.maxHoldingBars, newestOf, recentFrom, (record) =>
-      this.ids.add(identityOf(record.signalId, { ...record, timestamp: record.timestampNs })),
+      this.recorded.add(record.signalId, { ...record, timestamp: record.timestampNs }),
     );
     if (isDeepStrictEqual(labels, config.labels)) {
       this.ledger.restore(open.map(({ record, outcome }) => ({ signal: this.followed(record), outcome })));

@@ -3,8 +3,8 @@ import { invariant } from '../invariant.js';
 import type { TripleBarrier } from '../labeling/barrier.js';
 import { BarrierFollower } from '../labeling/barrier-follower.js';
 import type { OutcomeEvent } from '../market/events.js';
+import { RecentIds } from '../recent-ids.js';
 import type { FeatureStoreReader } from '../shared-memory/feature-store-reader.js';
-import { ClosedIds } from './closed-ids.js';
 import type { FollowedSignal, OpenSignal } from './followed-signal.js';
 import { InstrumentBook } from './instrument-book.js';
 import { OrderedQueue } from './ordered-queue.js';
@@ -55,7 +55,7 @@ export interface OpenRecord<P> {
  */
 export class OutcomeLedger<P> {
   private readonly signals = new Map<string, OpenSignal<P>>();
-  private readonly closedIds = new ClosedIds(CLOSED_IDS_MIN);
+  private readonly closedIds = new RecentIds(CLOSED_IDS_MIN);
   private readonly books: (InstrumentBook<P> | undefined)[] = [];
   /** Signals by ordinal; closed ones stay until they come to the front or are too many. */
   private readonly ordinals = new OrderedQueue<OpenSignal<P>>((a, b) => a.signal.ordinal < b.signal.ordinal);

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { ClosedIds } from '../../src/outcomes/closed-ids.js';
 import { OrderedQueue } from '../../src/outcomes/ordered-queue.js';
 import { PROPERTY_RUNS } from '../support/sizes.js';
 
@@ -49,17 +48,6 @@ test('a long queue gives out every item in order', () => {
   assert.is(queue.shift(), undefined);
   queue.insert(5);
   assert.is(queue.peek(), 5);
-});
-
-test('the newest ids are remembered, the oldest forgotten, and an id that comes again costs no other its place', () => {
-  const ids = new ClosedIds(3);
-  for (const id of ['a', 'b', 'c', 'c', 'b']) ids.add(id);
-  assert.ok(['a', 'b', 'c'].every((id) => ids.has(id)));
-  for (const id of ['d', 'e', 'f']) ids.add(id);
-  assert.ok(['a', 'b', 'c', 'd', 'e', 'f'].every((id) => ids.has(id)));
-  ids.add('g');
-  assert.not.ok(ids.has('a'));
-  assert.ok(['d', 'e', 'f', 'g'].every((id) => ids.has(id)));
 });
 
 test.run();
