@@ -1,7 +1,7 @@
 import type { OrchestratorConfig } from '../config.js';
 import { OrchestratorError } from '../errors.js';
 import type { SignalEvent } from '../market/events.js';
-import { decodeWith, HEARTBEAT, IGNORED } from './decoded.js';
+import { HEARTBEAT, IGNORED, payloadDecoder } from './decoded.js';
 import type { Decoded, Frame } from './dialect.js';
 import {
   fieldOf,
@@ -18,7 +18,7 @@ import {
 import type { BusInput } from './message-bus.js';
 import { parseNautilusBarType } from './nautilus-bar-type.js';
 import { concernOf, title } from './nautilus-topics.js';
-import { readPayload, type UntrustedObject } from './payload.js';
+import type { UntrustedObject } from './payload.js';
 
 export type NautilusConfig = Pick<OrchestratorConfig, 'redis' | 'userFeatures'>;
 
@@ -47,16 +47,17 @@ export function nautilusReader(config: NautilusConfig): (frame: Frame) => Decode
     const instrumentId = instruments.get(typeName.slice(SIGNAL_PREFIX.length));
     return instrumentId === undefined ? IGNORED : signal(readNamedSignal(fields, instrumentId));
   };
+  const decode = payloadDecoder({
+    payloadBytesMax,
+    read: (object) => read(unwrap(object)),
+    signalIdOf: (object) => fieldOf(bodyOf(object), 'signal_id'),
+  });
   return ({ topic, encoding, payload }) => {
     const concern = topic === undefined ? 'input' : concernOf(topic, signalType, spec);
     if (concern === 'heartbeat') return HEARTBEAT;
     // The name of the encoding may be wrong, as to which of the two it is; the first byte is not.
     if (concern === 'none' || (encoding !== undefined && !ENCODINGS.has(encoding.toLowerCase()))) return IGNORED;
-    return decodeWith(
-      () => readPayload(payload, payloadBytesMax),
-      (object) => read(unwrap(object)),
-      (object) => fieldOf(bodyOf(object), 'signal_id'),
-    );
+    return decode(payload);
   };
 }
 

@@ -3,7 +3,7 @@ import { OrchestratorError } from '../errors.js';
 import { type Bar, BarSeries } from '../market/bar.js';
 import type { SignalEvent } from '../market/events.js';
 import { readDegraded } from './answer-fields.js';
-import { decodeWith } from './decoded.js';
+import { payloadDecoder } from './decoded.js';
 import type { Decoded, Dialect, SequencePlace } from './dialect.js';
 import {
   fieldOf,
@@ -29,13 +29,13 @@ export function openPlainDialect({
   redis: { encoding, payloadBytesMax },
   userFeatures,
 }: Pick<OrchestratorConfig, 'redis' | 'userFeatures'>): Dialect {
+  const decode = payloadDecoder({
+    payloadBytesMax,
+    read: (object) => readInput(object, userFeatures),
+    signalIdOf: (object) => fieldOf(object, 'signalId'),
+  });
   return {
-    decode: ({ payload }) =>
-      decodeWith(
-        () => readPayload(payload, payloadBytesMax),
-        (object) => readInput(object, userFeatures),
-        (object) => fieldOf(object, 'signalId'),
-      ),
+    decode: ({ payload }) => decode(payload),
     encodeEnriched: (message) => ({
       payload:
         encoding === 'json' ? answerText(message) : writePayload({ type: 'enriched', ...message }, encoding, 'text'),
@@ -78,14 +78,15 @@ function readSignal(object: UntrustedObject, userFeatures: readonly string[]): S
   const features = fieldOf(object, 'features');
   const bars = fieldOf(object, 'bars');
   if (!isAbsent(features) && !isObject(features)) throw refusal('INVALID_SIGNAL', 'features', 'must be an object');
-  return {
+  const event: { -readonly [K in keyof SignalEvent]: SignalEvent[K] } = {
     instrumentId: readText(object, 'instrumentId', 'INVALID_SIGNAL'),
     signal: readSide(object, 'signal'),
     timestamp: readTimestampNs(object, 'timestamp'),
-    ...(isAbsent(signalId) ? {} : { signalId: readText(object, 'signalId', 'INVALID_SIGNAL') }),
-    ...(isAbsent(features) ? {} : { features: within('features', () => readFeatures(features, userFeatures)) }),
-    ...(isAbsent(bars) ? {} : { bars: readBars(bars) }),
   };
+  if (!isAbsent(signalId)) event.signalId = readText(object, 'signalId', 'INVALID_SIGNAL');
+  if (!isAbsent(features)) event.features = within('features', () => readFeatures(features, userFeatures));
+  if (!isAbsent(bars)) event.bars = readBars(bars);
+  return event;
 }
 
 function readBars(bars: unknown): Bar[] {

@@ -14,6 +14,8 @@ export interface InFlightEntry {
   /** null while it is being worked out. */
   reply: ReplyCommand | null;
   readonly replyKind: BusReply['kind'];
+  /** The token of the session that has sent the reply; null before any has. */
+  sentUnder: string | null;
 }
 
 /** Entries on their way from the input to their reply, in the order they were taken in. */
@@ -40,7 +42,7 @@ export class InFlight {
 
   /** Whoever waits for a change looks again. */
   wake(): void {
-    for (const resolve of this.waiting.splice(0)) resolve();
+    if (this.waiting.length > 0) for (const resolve of this.waiting.splice(0)) resolve();
   }
 
   ids(): EntryId[] {

@@ -1,48 +1,50 @@
-import type { RedisCommand, RedisConnection } from './redis-client.js';
+import { type RedisCommand, type RedisConnection, RedisFailure } from './redis-client.js';
 
-interface Letter {
-  readonly command: RedisCommand;
-  readonly onReply: (reply: unknown) => void;
-}
+/** What the server said to one command, or why it said nothing of use. Must not throw. */
+export type OnReply = (reply: unknown | RedisFailure) => void;
 
 /** Commands that leave together: those of one turn of the event loop in one write, in their order. */
 export class Outbox {
-  private letters: Letter[] = [];
+  private commands: RedisCommand[] = [];
+  private listeners: OnReply[] = [];
   private sendingCount = 0;
   private waiting: (() => void)[] = [];
 
-  /** `onFailure`: the connection broke, or a command was refused, or its reply makes no sense. */
-  constructor(
-    private readonly connection: RedisConnection,
-    private readonly onFailure: (error: unknown) => void,
-  ) {}
+  constructor(private readonly connection: RedisConnection) {}
 
-  /** `onReply` is called with what the server says, unless it refuses. It may throw, which is a failure. */
-  push(command: RedisCommand, onReply: (reply: unknown) => void): void {
-    if (this.letters.push({ command, onReply }) === 1) setImmediate(() => void this.send());
+  /** `onReply` is called once, whatever happens. */
+  push(command: RedisCommand, onReply: OnReply): void {
+    this.listeners.push(onReply);
+    if (this.commands.push(command) === 1) setImmediate(() => void this.send());
   }
 
   /** Resolves when everything pushed so far has its reply, or never will. */
   async flushed(): Promise<void> {
-    if (this.letters.length === 0 && this.sendingCount === 0) return;
+    if (this.isFlushed) return;
     await new Promise<void>((resolve) => this.waiting.push(resolve));
   }
 
+  private get isFlushed(): boolean {
+    return this.commands.length === 0 && this.sendingCount === 0;
+  }
+
   private async send(): Promise<void> {
-    const { letters } = this;
-    this.letters = [];
+    const { commands, listeners } = this;
+    this.commands = [];
+    this.listeners = [];
     this.sendingCount++;
-    try {
-      const replies = await this.connection.batch(letters.map(({ command }) => command));
-      for (const [k, { onReply }] of letters.entries()) {
-        const reply = replies[k];
-        if (reply instanceof Error) throw reply;
-        onReply(reply);
-      }
-    } catch (error) {
-      this.onFailure(error);
-    }
+    const replies = await this.repliesTo(commands);
+    for (let k = 0; k < listeners.length; k++) listeners[k]!(replies[k]);
     this.sendingCount--;
-    if (this.letters.length === 0 && this.sendingCount === 0) for (const resolve of this.waiting.splice(0)) resolve();
+    if (this.isFlushed) for (const resolve of this.waiting.splice(0)) resolve();
+  }
+
+  private async repliesTo(commands: readonly RedisCommand[]): Promise<readonly unknown[]> {
+    try {
+      return await this.connection.batch(commands);
+    } catch (error) {
+      if (!(error instanceof RedisFailure)) throw error;
+      return commands.map(() => error);
+    }
   }
 }

@@ -9,7 +9,8 @@ import { applyInput, BusCounts, rejected, replyTo, signalIdOf } from '../intake.
 import type { BusEvents, BusInput, BusMetrics, BusReply, BusTarget, MessageBus, Submission } from '../message-bus.js';
 import { SequenceGaps } from '../sequence-gaps.js';
 import { BACKOFF_DEFAULTS, Backoff, type BackoffOptions, waitingDelay } from './backoff.js';
-import { describeServer, type RedisConnection, RedisFailure, type RedisSettings } from './redis-client.js';
+import { Outbox } from './outbox.js';
+import { describeServer, RedisFailure, type RedisSettings } from './redis-client.js';
 import { type OpenConnection, RedisLink } from './redis-link.js';
 import { encodeRejection } from './rejection-codec.js';
 
@@ -35,10 +36,12 @@ export class PubSubBus implements MessageBus {
   private readonly gaps = new SequenceGaps();
   private readonly link: RedisLink;
   private readonly status: BusStatus;
-  /** Replies that are not out, and their messages' waits. */
-  private readonly leaving = new Set<Promise<void>>();
+  /** Replies that are worked out, or on their way. */
+  private leavingCount = 0;
+  private onLeft: () => void = () => undefined;
   private rejecting = 0;
-  private publisher: RedisConnection | null = null;
+  /** null before there was a connection; that of a broken one fails. */
+  private outbox: Outbox | null = null;
   private wasUp = false;
   private isStopping = false;
   private stopping: Promise<void> | null = null;
@@ -76,7 +79,7 @@ export class PubSubBus implements MessageBus {
 
   private async establish(open: OpenConnection): Promise<void> {
     const { signalsChannel, barsChannel } = this.options.settings;
-    this.publisher = await open('ml4t-publisher');
+    this.outbox = new Outbox(await open('ml4t-publisher'));
     // One connection for both channels, so that bars and signals come in the order in which the server had them.
     const subscriber = await open('ml4t-subscriber');
     const channels = [...new Set([signalsChannel, barsChannel])];
@@ -122,14 +125,15 @@ export class PubSubBus implements MessageBus {
     const applied = applyInput(this.options.target, input);
     this.counts.applied(applied);
     if (applied.kind === 'bar') return;
-    if (applied.kind === 'signal') this.track(this.answer(input, applied.submission, payload));
+    if (applied.kind === 'signal') void this.answer(input, applied.submission, payload);
     else this.refuse(applied.error, signalIdOf(input), payload);
   }
 
   private async answer(input: BusInput, submission: Submission, payload: Uint8Array): Promise<void> {
-    const reply = await replyTo(input, submission, this.returned(payload));
-    await this.publish(reply);
-    this.counts.inFlight--;
+    this.leavingCount++;
+    this.publish(await replyTo(input, submission, this.returned(payload)), () => {
+      this.counts.inFlight--;
+    });
   }
 
   private refuse(error: OrchestratorError, signalId: string | null, payload: Uint8Array): void {
@@ -139,45 +143,38 @@ export class PubSubBus implements MessageBus {
       return;
     }
     this.rejecting++;
-    const published = this.publish(rejected(error, signalId, this.returned(payload)));
-    this.track(
-      published.then(() => {
-        this.rejecting--;
-      }),
-    );
+    this.leavingCount++;
+    this.publish(rejected(error, signalId, this.returned(payload)), () => {
+      this.rejecting--;
+    });
   }
 
-  /** Counts the reply as out, or as missing: one whose connection broke may have arrived all the same. */
-  private async publish(reply: BusReply): Promise<void> {
+  /** Counts the reply as out, or as missing: one whose connection broke may have arrived all the same. `left`: either is known. */
+  private publish(reply: BusReply, left: () => void): void {
     const { settings, dialect, clock } = this.options;
     const [channel, payload] =
       reply.kind === 'enriched'
         ? [settings.enrichedChannel, dialect.encodeEnriched(reply.answer, clock.epochNs()).payload]
         : [settings.rejectedChannel, encodeRejection(reply.rejection)];
-    try {
-      if (this.publisher === null) throw new RedisFailure('CONNECTION_LOST', 'there is no connection');
-      await this.publisher.call('PUBLISH', channel, payload);
-      this.counts.replied(reply);
-    } catch (error) {
-      if (!(error instanceof RedisFailure)) throw error;
-      this.status.gap(1, `a reply may not have arrived: ${error.code}`);
-    }
+    this.outbox!.push(['PUBLISH', channel, payload], (received) => {
+      if (received instanceof RedisFailure) this.status.gap(1, `a reply may not have arrived: ${received.code}`);
+      else this.counts.replied(reply);
+      left();
+      if (--this.leavingCount === 0) this.onLeft();
+    });
   }
 
   private returned(payload: Uint8Array): Uint8Array | null {
     return payload.length > this.options.settings.payloadBytesMax ? null : payload;
   }
 
-  private track(leaving: Promise<void>): void {
-    const done = leaving.then(() => {
-      this.leaving.delete(done);
-    });
-    this.leaving.add(done);
-  }
-
   private async shutDown(): Promise<void> {
     // The link lives until the replies are out, or known to be lost when it breaks.
-    while (this.leaving.size > 0) await Promise.all(this.leaving);
+    if (this.leavingCount > 0) {
+      await new Promise<void>((resolve) => {
+        this.onLeft = resolve;
+      });
+    }
     await this.link.stop();
     this.counts.state = 'stopped';
     this.events.removeAllListeners();

@@ -75,13 +75,14 @@ export class RedisConnection {
   /** Commands in one write. A command that the server refuses has its failure in the place of its reply; rejects when the connection breaks. */
   async batch(commands: readonly RedisCommand[]): Promise<unknown[]> {
     const pipeline = this.client.pipeline();
-    for (const [name, ...args] of commands) pipeline.callBuffer(name, ...args);
+    for (const command of commands) pipeline.callBuffer(...command);
     const replies = await pipeline.exec().catch((error: unknown) => {
       throw this.failure ?? failureOf(error);
     });
     invariant(replies !== null, 'a pipeline that is no transaction has replies');
-    return replies.map(([error, reply]) => {
-      if (error === null) return reply;
+    return replies.map((pair) => {
+      const error = pair[0];
+      if (error === null) return pair[1];
       // The client puts a broken connection into every place too.
       if (error.name !== 'ReplyError') throw this.failure ?? failureOf(error);
       return failureOf(error);

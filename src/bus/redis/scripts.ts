@@ -121,7 +121,7 @@ export class ScriptCommands {
 
 /** The reply of a script that had the lease. Throws FENCED for one that had not. */
 export function checkLease(reply: unknown): unknown {
-  if (Buffer.isBuffer(reply) && reply.equals(FENCED)) {
+  if (Buffer.isBuffer(reply) && reply.length === FENCED.length && reply.equals(FENCED)) {
     throw new OrchestratorError('FENCED', 'the lease on the partition has lapsed, or another process has it', {
       field: 'redis.partition',
     });

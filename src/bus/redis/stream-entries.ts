@@ -2,8 +2,6 @@ import { OrchestratorError } from '../../errors.js';
 import type { Frame, WrittenFrame } from '../dialect.js';
 import type { EntryId } from './entry-id.js';
 
-const FRAME_FIELDS = new Set(['topic', 'payload', 'type', 'encoding']);
-
 /** One entry of a stream. */
 export interface StreamEntry {
   readonly id: EntryId;
@@ -49,20 +47,20 @@ export function recordOf(reply: unknown): Map<string, unknown> {
 
 /** By its name, never by its place: other writers have other fields, in another order. The first of a name counts. */
 export function entryField({ fields }: StreamEntry, name: string): Buffer | undefined {
-  for (let i = 0; i + 1 < fields.length; i += 2) if (fields[i]!.toString() === name) return fields[i + 1];
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    // Names are ASCII: one of another length is another name, and need not be read.
+    if (fields[i]!.length === name.length && fields[i]!.toString() === name) return fields[i + 1];
+  }
   return undefined;
 }
 
 /** null for an entry without a field `payload`. Other fields than those of a frame are passed over. */
-export function frameOf({ fields }: StreamEntry): Frame | null {
-  const found: { [name: string]: Buffer } = {};
-  for (let i = 0; i + 1 < fields.length; i += 2) {
-    const name = fields[i]!.toString();
-    if (FRAME_FIELDS.has(name)) found[name] ??= fields[i + 1]!;
-  }
-  const { payload, topic, type, encoding } = found;
+export function frameOf(entry: StreamEntry): Frame | null {
+  const payload = entryField(entry, 'payload');
   if (payload === undefined) return null;
-  return { payload, topic: topic?.toString(), type: type?.toString(), encoding: encoding?.toString() };
+  const [topic, type, encoding] =
+    entry.fields.length === 2 ? [] : ['topic', 'type', 'encoding'].map((name) => entryField(entry, name)?.toString());
+  return { payload, topic, type, encoding };
 }
 
 /** As {@link frameOf} reads it. Topic and payload first: old readers take them by their places. */

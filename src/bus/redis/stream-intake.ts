@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.js';
 import { OrchestratorError } from '../../errors.js';
-import type { EnrichedSignalEvent, SignalEvent } from '../../market/events.js';
+import type { EnrichedSignalEvent } from '../../market/events.js';
 import type { Decoded, Dialect } from '../dialect.js';
 import { applyInput, type BusCounts, reapplyInput, signalIdOf } from '../intake.js';
 import { type BusInput, type BusTarget, enrichedMessageOf, type Submission } from '../message-bus.js';
@@ -67,7 +67,7 @@ export class StreamIntake {
 
   private bring(id: EntryId, input: BusInput): Taken {
     const { target, progress, counts } = this.parts;
-    const named = input.kind === 'signal' ? { ...input, event: this.named(id, input.event) } : input;
+    const named = this.named(id, input);
     const applied = applyInput(target, named, progress.asOf(id));
     counts.applied(applied);
     switch (applied.kind) {
@@ -85,26 +85,27 @@ export class StreamIntake {
   }
 
   /** Without an id of its own a signal has that of its entry, which is the same whoever reads it. */
-  private named(id: EntryId, event: SignalEvent): SignalEvent {
-    return event.signalId === undefined ? { ...event, signalId: `${this.parts.settings.partition}-${id}` } : event;
+  private named(id: EntryId, input: BusInput): BusInput {
+    if (input.kind === 'bar' || input.event.signalId !== undefined) return input;
+    return { kind: 'signal', event: { ...input.event, signalId: `${this.parts.settings.partition}-${id}` } };
   }
 
   private await(id: EntryId, signalId: string, { asOf, answer }: Submission): Taken {
     const { progress, onReply } = this.parts;
-    const entry: InFlightEntry = { id, asOf, reply: null, replyKind: 'enriched' };
+    const entry: InFlightEntry = { id, asOf, reply: null, replyKind: 'enriched', sentUnder: null };
     progress.inFlight.add(entry);
     const answered = (enriched: EnrichedSignalEvent): void => {
       entry.reply = this.answerReply(id, signalId, enriched);
       onReply(entry);
     };
     // Stopped, or never to be recorded: without a reply it stays pending, for whoever comes next.
-    answer.then(answered).catch(() => undefined);
+    answer.then(answered, () => undefined);
     return 'in-flight';
   }
 
   private reject(id: EntryId, error: OrchestratorError, signalId: string | null): Taken {
     const reply = this.rejectionReply(id, error, signalId);
-    const entry: InFlightEntry = { id, asOf: null, reply, replyKind: 'rejected' };
+    const entry: InFlightEntry = { id, asOf: null, reply, replyKind: 'rejected', sentUnder: null };
     this.parts.progress.inFlight.add(entry);
     this.parts.onReply(entry);
     return 'in-flight';

@@ -1,4 +1,4 @@
-import { type Clock, NS_PER_MS } from '../../clock.js';
+import type { Clock } from '../../clock.js';
 import { BUSY_PAUSE_MS, type BusCounts } from '../intake.js';
 import { compareEntryIds, type EntryId, STREAM_START } from './entry-id.js';
 import type { InFlightEntry } from './in-flight.js';
@@ -24,6 +24,7 @@ import {
   TRIM,
   type Verdict,
 } from './scripts.js';
+import { Silence } from './silence.js';
 import { arrayOf, type StreamEntry, streamsOf, textOf } from './stream-entries.js';
 import type { StreamIntake, Taken } from './stream-intake.js';
 import type { StreamProgress } from './stream-progress.js';
@@ -68,13 +69,11 @@ export class StreamSession {
   /** Deliveries that the server has not confirmed. */
   private delivering = 0;
   private held: InFlightEntry[] = [];
-  private heardNs: number;
-  private readSinceNs: number | null = null;
+  private readonly silence: Silence;
   private readonly pulse: NodeJS.Timeout;
   private isOwner = false;
   private isTakenUp = false;
   private failure: unknown = null;
-  private readonly sent = new WeakSet<InFlightEntry>();
   private isReading = true;
   private isOver = false;
 
@@ -83,9 +82,10 @@ export class StreamSession {
     private readonly commands: RedisConnection,
     private readonly reader: RedisConnection,
   ) {
-    this.outbox = new Outbox(commands, (error) => this.fail(error));
-    this.heardNs = parts.clock.monotonicNs();
-    this.pulse = setInterval(() => this.beat(), parts.settings.leaseMs / RENEWALS);
+    this.outbox = new Outbox(commands);
+    const { clock, settings } = parts;
+    this.silence = new Silence({ clock, longestMs: settings.leaseMs, readWaitMs: READ_WAIT_MS });
+    this.pulse = setInterval(() => this.beat(), settings.leaseMs / RENEWALS);
     void commands.ended.then((error) => this.fail(error ?? closed()));
     void reader.ended.then((error) => {
       if (this.isReading) this.fail(error ?? closed());
@@ -108,7 +108,7 @@ export class StreamSession {
     const { settings, consumer, clock } = this.parts;
     const askedNs = clock.monotonicNs();
     const reply = await this.run(ACQUIRE, [], [consumer, settings.leaseMs]);
-    this.heardNs = askedNs;
+    this.silence.heard(askedNs);
     if (typeof reply === 'number') return reply < 0 ? settings.leaseMs : reply;
     this.isOwner = true;
     return null;
@@ -186,12 +186,12 @@ export class StreamSession {
   /** Sends the reply of an entry, as soon as that has been delivered. */
   reply(entry: InFlightEntry): void {
     const { progress, counts, token } = this.parts;
-    if (!this.isTakenUp || entry.reply === null || this.sent.has(entry)) return;
+    if (!this.isTakenUp || entry.reply === null || entry.sentUnder === token) return;
     if (this.takingAfter !== null && compareEntryIds(entry.id, this.takingAfter) > 0) {
       this.held.push(entry);
       return;
     }
-    this.sent.add(entry);
+    entry.sentUnder = token;
     this.push(entry.reply(this.scripts, token), (reply) => {
       const verdict = textOf(reply) as Verdict;
       // What is pending was found out when this session began: somebody else has interfered.
@@ -202,9 +202,14 @@ export class StreamSession {
     });
   }
 
-  /** Tries until the target has room; null if the session ends before. */
-  async whenFree(take: () => Taken): Promise<Taken | null> {
-    let taken = take();
+  /** Takes at once if the target has room, else tries until it has; null if the session ends before. */
+  whenFree(take: () => Taken): Taken | Promise<Taken | null> {
+    const taken = take();
+    return taken === 'busy' ? this.retry(take) : taken;
+  }
+
+  private async retry(take: () => Taken): Promise<Taken | null> {
+    let taken: Taken = 'busy';
     while (taken === 'busy') {
       await this.parts.delay(BUSY_PAUSE_MS);
       if (this.isOver || !this.isReading) return null;
@@ -239,14 +244,11 @@ export class StreamSession {
 
   /** What is read is waited for only so long, and a refusal, which would only come again, ends the session. */
   private async guarded<T>(read: () => Promise<T>): Promise<T> {
-    this.readSinceNs = this.parts.clock.monotonicNs();
     try {
-      return await read();
+      return await this.silence.during(read);
     } catch (error) {
       if (this.isReading) this.fail(error);
       throw this.failure ?? error;
-    } finally {
-      this.readSinceNs = null;
     }
   }
 
@@ -270,12 +272,14 @@ export class StreamSession {
     this.takingAfter = before;
     try {
       for (const entry of entries) {
-        const taken = await this.whenFree(() => {
+        const taking = this.whenFree(() => {
           const at = intake.take(entry);
           // In the same turn as the bar: they are recorded together.
           if (at !== 'busy') progress.position = entry.id;
           return at;
         });
+        // A batch is a turn's work: to wait between its entries costs more than most of them.
+        const taken = taking instanceof Promise ? await taking : taking;
         if (taken === null) return;
         if (taken === 'settled') settled.push(entry.id);
         count++;
@@ -302,25 +306,24 @@ export class StreamSession {
   private beat(): void {
     const { settings, clock, token, keys } = this.parts;
     // Replies that came while this thread was busy have their turn before it is decided that there are none.
-    if (this.isSilent()) setImmediate(() => this.isSilent() && this.fail(silent()));
+    if (this.silence.isTooLong) setImmediate(() => this.silence.isTooLong && this.fail(silent()));
     if (!this.isOwner) return;
     const askedNs = clock.monotonicNs();
     this.push(this.scripts.of(RENEW, [keys.lease], [token, settings.leaseMs]), () => {
-      this.heardNs = askedNs;
+      this.silence.heard(askedNs);
     });
   }
 
-  /** Whether the server owes a reply for longer than a lease, on a connection that looks sound. */
-  private isSilent(): boolean {
-    const { settings, clock } = this.parts;
-    const longestNs = settings.leaseMs * NS_PER_MS;
-    const nowNs = clock.monotonicNs();
-    const isReadLate = this.readSinceNs !== null && nowNs - this.readSinceNs > longestNs + READ_WAIT_MS * NS_PER_MS;
-    return isReadLate || nowNs - this.heardNs > longestNs;
-  }
-
   private push(command: RedisCommand, onReply: (reply: unknown) => void): void {
-    if (!this.isOver) this.outbox.push(command, (reply) => onReply(checkLease(reply)));
+    if (this.isOver) return;
+    this.outbox.push(command, (reply) => {
+      try {
+        if (reply instanceof RedisFailure) throw reply;
+        onReply(checkLease(reply));
+      } catch (error) {
+        this.fail(error);
+      }
+    });
   }
 
   private fail(error: unknown): void {

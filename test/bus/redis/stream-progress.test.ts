@@ -6,9 +6,9 @@ const STREAM = 'ml4t:{0}:in';
 
 function withInFlight(): StreamProgress {
   const progress = new StreamProgress(STREAM, null);
-  progress.inFlight.add({ id: '9-0', asOf: 4, reply: null, replyKind: 'enriched' });
-  progress.inFlight.add({ id: '10-0', asOf: null, reply: () => ['PING'], replyKind: 'rejected' });
-  progress.inFlight.add({ id: '11-0', asOf: 7, reply: null, replyKind: 'enriched' });
+  progress.inFlight.add({ id: '9-0', asOf: 4, reply: null, replyKind: 'enriched', sentUnder: null });
+  progress.inFlight.add({ id: '10-0', asOf: null, reply: () => ['PING'], replyKind: 'rejected', sentUnder: null });
+  progress.inFlight.add({ id: '11-0', asOf: 7, reply: null, replyKind: 'enriched', sentUnder: null });
   progress.position = '11-0';
   return progress;
 }
@@ -51,7 +51,7 @@ test('the oldest entry in flight is the first in the stream, whatever came first
   const progress = new StreamProgress(STREAM, null);
   assert.is(progress.inFlight.oldest, null);
   for (const id of ['10-0', '9-5', '11-0']) {
-    progress.inFlight.add({ id, asOf: 0, reply: null, replyKind: 'enriched' });
+    progress.inFlight.add({ id, asOf: 0, reply: null, replyKind: 'enriched', sentUnder: null });
   }
   assert.is(progress.inFlight.oldest, '9-5');
 });
