@@ -1,4 +1,4 @@
-// What does the bus add to the same commands by a bare client of the same server: to a round trip with one signal on its way, and to what is answered in a second?
+// What do the bus, and the system behind it, add to the same commands by a bare client of the same server: to a round trip with one signal on its way, and to what is answered in a second?
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -7,16 +7,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { Histogram } from 'hdr-histogram-js';
 import { Redis } from 'ioredis';
 import { type BusTarget, enrichedMessageOf } from '../src/bus/message-bus.js';
 import { openBus } from '../src/bus/open-bus.js';
 import { openDialect } from '../src/bus/open-dialect.js';
 import { systemClock } from '../src/clock.js';
 import { OrchestratorConfig } from '../src/config.js';
+import { EnrichedSignal } from '../src/inference/enriched-signal.js';
 import { createLogger } from '../src/log.js';
+import type { EnrichedSignalEvent, SignalEvent } from '../src/market/events.js';
 import { type BareServer, barePubSub, bareStreams } from './bus-bare.js';
 import { type BusLoad, type BusTimes, payloadOf } from './bus-load.js';
-import { barsOf, HISTORY_BARS, instrumentNames, startRig, trainedBundle } from './fixture.js';
+import { HISTORY_BARS, instrumentNames, startRig, trainedBundle } from './fixture.js';
 import {
   checkAnswer,
   higher,
@@ -39,7 +42,20 @@ const SINGLES = SMOKE ? 100 : 3000;
 const BACKLOG = SMOKE ? 500 : 20_000;
 const WINDOW = 256;
 
+/** Further bars between two measurements: more than the horizon of a signal. */
+const BARS_BETWEEN = 12;
+
 type Mode = BusLoad['mode'];
+/** Who answers: the system over its bus, the bus before answers that are ready, or a bare client with such answers. */
+const SERVERS = ['system', 'bus', 'bare'] as const;
+type Server = (typeof SERVERS)[number];
+
+/** Of one server: medians of single round trips and answers a second, by round, and all round trips. */
+interface Measured {
+  readonly p50s: number[];
+  readonly rates: number[];
+  readonly histogram: Histogram;
+}
 
 if (spawnSync('redis-server', ['--version']).status !== 0) {
   report('bus, skipped', 'no redis-server in PATH', '-', { benches: told(0, '') });
@@ -48,65 +64,76 @@ if (spawnSync('redis-server', ['--version']).status !== 0) {
 const directory = mkdtempSync(join(tmpdir(), 'ml4t-bus-bench-'));
 const port = await freePort();
 const url = `redis://127.0.0.1:${port}`;
-const server = spawn('redis-server', ['--port', `${port}`, '--save', '', '--dir', directory], { stdio: 'ignore' });
+const redis = spawn('redis-server', ['--port', `${port}`, '--save', '', '--dir', directory], { stdio: 'ignore' });
 const admin = new Redis(url, { retryStrategy: () => 20 });
 admin.on('error', () => undefined);
 // Not by `once`, which an error on the way would end.
 await new Promise((resolve) => admin.once('ready', resolve));
-const rig = await startRig({ dispatch: 'inline' }, await trainedBundle(TREES), INSTRUMENTS);
+const rig = await startRig({}, await trainedBundle(TREES), INSTRUMENTS);
 const instruments = instrumentNames(INSTRUMENTS);
-const timestamp = `${barsOf(0)[HISTORY_BARS - 1]!.tsEventNs}`;
-const target: BusTarget = {
+const readyAnswer = await rig.orchestrator.processSignal({ ...rig.signal(0), signalId: '@' });
+const evaluating: BusTarget = {
   addBar: () => undefined,
   mergeBars: () => undefined,
   submit: (event) => ({ asOf: HISTORY_BARS - 1, answer: rig.orchestrator.processSignal(event) }),
   durable: async () => undefined,
 };
+const ready: BusTarget = {
+  ...evaluating,
+  submit: (event) => ({ asOf: HISTORY_BARS - 1, answer: Promise.resolve(withId(event)) }),
+};
 let runs = 0;
 let ids = 0;
 
 for (const mode of ['streams', 'pubsub'] as const) {
-  const p50s: [number[], number[]] = [[], []];
-  const rates: [number[], number[]] = [[], []];
-  const histograms = [latencyHistogram(), latencyHistogram()];
+  const measured = SERVERS.map((): Measured => ({ p50s: [], rates: [], histogram: latencyHistogram() }));
   for (let round = 0; round < ROUNDS; round++) {
-    for (const which of round % 2 === 0 ? [0, 1] : [1, 0]) {
-      const times = await roundTrips(mode, which === 0, 1, SINGLES);
-      for (const ns of times.latencies) histograms[which]!.recordValue(Math.max(1, ns));
-      p50s[which]!.push(median(times.latencies));
-      rates[which]!.push(mode === 'streams' ? await backlog(which === 0) : await windowed(which === 0));
+    for (let turn = 0; turn < SERVERS.length; turn++) {
+      const which = (round + turn) % SERVERS.length;
+      const server = SERVERS[which]!;
+      const { p50s, rates, histogram } = measured[which]!;
+      rig.advance(BARS_BETWEEN);
+      const times = await roundTrips(mode, server, 1, SINGLES);
+      for (const ns of times.latencies) histogram.recordValue(Math.max(1, ns));
+      p50s.push(median(times.latencies));
+      rates.push(mode === 'streams' ? await backlog(server) : await windowed(server));
     }
   }
-  const share = (of: readonly [number[], number[]]): number => median(of[0].map((value, k) => value / of[1][k]!));
+  const [system, bus, bare] = measured as [Measured, Measured, Measured];
+  const share = (of: readonly number[], over: readonly number[]): number => median(of.map((one, k) => one / over[k]!));
   report(
     `bus, ${mode}`,
     `${INSTRUMENTS} instruments, ${TREES} trees, ${SINGLES} single round trips and ${BACKLOG} signals at once, ${ROUNDS} rounds alternated`,
     await checksum(),
     {
-      ...quantileFigures('round trip', histograms[0]!),
-      ...quantileFigures('bare client', histograms[1]!),
-      'round trip over bare, p50': lower(share(p50s), 'x'),
-      'answers a second': higher(median(rates[0]), '/s'),
-      'bare client, answers a second': told(median(rates[1]), '/s'),
-      'throughput over bare': higher(share(rates), 'x'),
+      ...quantileFigures('round trip', system.histogram),
+      ...quantileFigures('answers ready', bus.histogram),
+      ...quantileFigures('bare client', bare.histogram),
+      'round trip over bare, p50': lower(share(system.p50s, bare.p50s), 'x'),
+      'answers ready over bare, p50': lower(share(bus.p50s, bare.p50s), 'x'),
+      'answers a second': higher(median(system.rates), '/s'),
+      'answers ready, answers a second': higher(median(bus.rates), '/s'),
+      'bare client, answers a second': told(median(bare.rates), '/s'),
+      'throughput over bare': higher(share(system.rates, bare.rates), 'x'),
+      'answers ready, throughput over bare': higher(share(bus.rates, bare.rates), 'x'),
     },
   );
 }
 await rig.orchestrator.stop();
 admin.disconnect();
-server.kill('SIGKILL');
-await once(server, 'close');
+redis.kill('SIGKILL');
+await once(redis, 'close');
 rmSync(directory, { recursive: true });
 
 /** So many signals there and back, `window` of them on their way, from a client in a process of its own. */
-async function roundTrips(mode: Mode, isOurs: boolean, window: number, count: number): Promise<BusTimes> {
+async function roundTrips(mode: Mode, server: Server, window: number, count: number): Promise<BusTimes> {
   const partition = `run${runs++}`;
-  const served = await serve(mode, isOurs, partition);
+  const served = await serve(mode, server, partition);
   const [input, output] =
     mode === 'streams'
       ? [`ml4t:{${partition}}:in`, `ml4t:{${partition}}:out`]
       : [`${partition}:in`, `${partition}:out`];
-  const load: BusLoad = { url, mode, input, output, window, first: ids, count, instruments, timestamp };
+  const load: BusLoad = { url, mode, input, output, window, first: ids, count, instruments, timestamp: timestamp() };
   ids += count;
   const client = spawn(process.execPath, [CLIENT, JSON.stringify(load)], { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
@@ -121,21 +148,22 @@ async function roundTrips(mode: Mode, isOurs: boolean, window: number, count: nu
 }
 
 /** Answers a second while a strategy keeps so many signals on their way. */
-async function windowed(isOurs: boolean): Promise<number> {
-  const { seconds } = await roundTrips('pubsub', isOurs, WINDOW, BACKLOG);
+async function windowed(server: Server): Promise<number> {
+  const { seconds } = await roundTrips('pubsub', server, WINDOW, BACKLOG);
   return BACKLOG / seconds;
 }
 
 /** Answers a second from a stream that is full already. */
-async function backlog(isOurs: boolean): Promise<number> {
+async function backlog(server: Server): Promise<number> {
   const partition = `run${runs++}`;
   const input = `ml4t:{${partition}}:in`;
   const output = `ml4t:{${partition}}:out`;
   const pipeline = admin.pipeline();
-  for (let k = 0; k < BACKLOG; k++) pipeline.xadd(input, '*', 'payload', payloadOf({ instruments, timestamp }, ids++));
+  const load = { instruments, timestamp: timestamp() };
+  for (let k = 0; k < BACKLOG; k++) pipeline.xadd(input, '*', 'payload', payloadOf(load, ids++));
   await pipeline.exec();
   const startNs = nowNs();
-  const served = await serve('streams', isOurs, partition);
+  const served = await serve('streams', server, partition);
   while ((await admin.xlen(output)) < BACKLOG) await pause(2);
   const seconds = (nowNs() - startNs) / 1e9;
   await served.close();
@@ -144,20 +172,21 @@ async function backlog(isOurs: boolean): Promise<number> {
     new Set(answers.map((answer) => JSON.parse(answer).signalId)).size === BACKLOG,
     'every signal is answered once',
   );
-  if (isOurs) checkBits(answers);
+  if (server === 'system') checkBits(answers);
   await admin.del(input, output);
   return BACKLOG / seconds;
 }
 
-async function serve(mode: Mode, isOurs: boolean, partition: string): Promise<BareServer> {
+async function serve(mode: Mode, server: Server, partition: string): Promise<BareServer> {
   const [signalsChannel, enrichedChannel] = [`${partition}:in`, `${partition}:out`];
-  if (!isOurs) {
-    const answer = await bareAnswer();
+  if (server === 'bare') {
+    const answer = bareAnswer();
     return mode === 'streams'
       ? bareStreams(url, partition, answer)
       : barePubSub(url, signalsChannel, enrichedChannel, answer);
   }
   const config = OrchestratorConfig.parse({ redis: { url, mode, partition, signalsChannel, enrichedChannel } });
+  const target = server === 'system' ? evaluating : ready;
   const parts = { config, target, clock: systemClock, logger: createLogger('error'), position: null };
   const bus = openBus({ ...parts, emit: () => undefined })!;
   const up = new Promise<void>((resolve) => bus.events.once('busUp', () => resolve()));
@@ -167,12 +196,22 @@ async function serve(mode: Mode, isOurs: boolean, partition: string): Promise<Ba
 }
 
 /** An answer as the bus would write it, under another id. */
-async function bareAnswer(): Promise<(signalId: string) => string> {
+function bareAnswer(): (signalId: string) => string {
   const dialect = openDialect({ redis: OrchestratorConfig.parse().redis, userFeatures: [] });
-  const event = { ...rig.signal(0), signalId: '@' };
-  const message = enrichedMessageOf(await rig.orchestrator.processSignal(event));
-  const text = Buffer.from(dialect.encodeEnriched(message, 0n).payload).toString();
+  const text = Buffer.from(dialect.encodeEnriched(enrichedMessageOf(readyAnswer), 0n).payload).toString();
   return (signalId) => text.replace('@', signalId);
+}
+
+/** The answer that is ready, to this signal. */
+function withId(signalEvent: SignalEvent): EnrichedSignalEvent {
+  const { sizeReason, degraded } = readyAnswer;
+  const signalId = signalEvent.signalId!;
+  return new EnrichedSignal({ ...readyAnswer, sizeReason, degraded, signalId, signalEvent }, readyAnswer);
+}
+
+/** On the newest bar. */
+function timestamp(): string {
+  return `${rig.signal(0).timestamp}`;
 }
 
 /** The answers that came over the bus are those of the system it stands before. */

@@ -13,6 +13,8 @@ export const HISTORY_BARS = 256;
 /** Different price histories; instruments beyond share them. */
 const HISTORIES = 50;
 
+const BAR_NS = 60_000_000_000n;
+
 /** A bundle of real trees on a market with a planted edge: what is measured is the cost of a real model. */
 export async function trainedBundle(rounds: number, maxDepth = 3): Promise<ModelBundle> {
   const bars = simulateMarket({ bars: TRAINING_BARS, edge: 1, seed: 1 });
@@ -63,6 +65,8 @@ export interface Rig {
   readonly orchestrator: ML4TOrchestrator;
   /** The k-th signal of the workload: instruments in turn, sides alternating, all on the newest bar. */
   readonly signal: (k: number) => SignalEvent;
+  /** So many more bars of every instrument: signals whose horizon that is are closed, as they would be in service. */
+  readonly advance: (bars: number) => void;
 }
 
 export async function startRig(
@@ -75,11 +79,19 @@ export async function startRig(
   const names = instrumentNames(instrumentCount);
   if (model !== null) await orchestrator.hotSwapModel(knowing(model, names));
   for (const [k, name] of names.entries()) for (const bar of barsOf(k)) orchestrator.addBar(name, bar);
-  const timestamp = barsOf(0)[HISTORY_BARS - 1]!.tsEventNs;
+  let timestamp = barsOf(0)[HISTORY_BARS - 1]!.tsEventNs;
+  const advance = (bars: number): void => {
+    for (let bar = 0; bar < bars; bar++) {
+      timestamp += BAR_NS;
+      for (const [k, name] of names.entries()) {
+        orchestrator.addBar(name, { ...barsOf(k)[HISTORY_BARS - 1]!, tsEventNs: timestamp });
+      }
+    }
+  };
   const signal = (k: number): SignalEvent => ({
     instrumentId: names[k % instrumentCount]!,
     signal: k % 2 === 0 ? 1 : -1,
     timestamp,
   });
-  return { orchestrator, signal };
+  return { orchestrator, signal, advance };
 }
