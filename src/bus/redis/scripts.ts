@@ -55,6 +55,16 @@ if #ARGV > 4 then redis.call('XACK', KEYS[2], ARGV[2], unpack(ARGV, 5)) end
 local oldest = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
 return {last, oldest and oldest[1] or ''}`);
 
+/** Writes a strategy's messages in their order, all or none. KEYS input; ARGV of each message the number of its fields and values, and those. */
+export const ADD = new Script(`#!lua
+local at = 1
+while ARGV[at] do
+  local count = tonumber(ARGV[at])
+  redis.call('XADD', KEYS[1], '*', unpack(ARGV, at + 1, at + count))
+  at = at + count + 1
+end
+return 'DONE'`);
+
 /** Takes the lease if nobody has it, or this process under another token. KEYS lease; ARGV token, what all tokens of this process begin with, milliseconds. Returns 'DONE', or the milliseconds another one has left. */
 export const ACQUIRE = new Script(`#!lua flags=allow-oom
 local holder = redis.call('GET', KEYS[1])

@@ -1,3 +1,4 @@
+import { setImmediate as turnEnds } from 'node:timers/promises';
 import { OrchestratorError } from '../../errors.js';
 import { createLogger, type Logger } from '../../log.js';
 import type { Dialect } from '../dialect.js';
@@ -6,7 +7,8 @@ import { Backoff } from './backoff.js';
 import { rejectionOf } from './dead-letter.js';
 import { type EntryId, STREAM_START } from './entry-id.js';
 import { type PartitionKeys, partitionKeys } from './partition-keys.js';
-import { RedisConnection, RedisFailure, type RedisSettings } from './redis-client.js';
+import { type RedisArgument, RedisConnection, RedisFailure, type RedisSettings } from './redis-client.js';
+import { ADD, ScriptCommands } from './scripts.js';
 import { entriesOf, frameFields, frameOf, type StreamEntry, streamsOf } from './stream-entries.js';
 
 /** How long the server waits for replies before it says that there are none. */
@@ -16,11 +18,24 @@ const READ_COUNT = 500;
 /** A server that says nothing for so long is away. */
 const COMMAND_MS = READ_WAIT_MS + 5000;
 
+/** The connection that messages leave over, with what the server knows of scripts. */
+interface Sender {
+  readonly connection: RedisConnection;
+  readonly scripts: ScriptCommands;
+}
+
+/** Messages that are sent in one turn of the event loop. */
+interface Turn {
+  readonly args: RedisArgument[];
+  readonly added: Promise<void>;
+}
+
 /** A strategy's end of a partition. What it has sent is in the stream; replies are read from the streams, so a connection that breaks loses none. */
 export class StreamClient implements BusClient {
   private readonly keys: PartitionKeys;
   private readonly ending = new AbortController();
-  private sender: Promise<RedisConnection> | null = null;
+  private sender: Promise<Sender> | null = null;
+  private turn: Turn | null = null;
   private readonly listeners: Promise<void>[] = [];
 
   constructor(
@@ -31,18 +46,34 @@ export class StreamClient implements BusClient {
     this.keys = partitionKeys(settings);
   }
 
+  /** Messages that are sent in one turn reach the stream together, in their order, all or none: a server that is short of memory lets no later one pass an earlier. */
   async send(input: BusInput): Promise<void> {
     const fields = frameFields(this.dialect.encodeInput(input));
-    this.sender ??= RedisConnection.open(this.settings, 'ml4t:client', COMMAND_MS);
-    const sender = this.sender;
+    this.turn ??= this.openTurn();
+    this.turn.args.push(fields.length, ...fields);
+    await this.turn.added;
+  }
+
+  private openTurn(): Turn {
+    const args: RedisArgument[] = [];
+    const added = turnEnds().then(() => {
+      this.turn = null;
+      return this.add(args);
+    });
+    return { args, added };
+  }
+
+  private async add(args: readonly RedisArgument[]): Promise<void> {
+    this.sender ??= openSender(this.settings);
+    const { sender } = this;
     try {
-      const connection = await sender;
-      await connection.call('XADD', this.keys.input, '*', ...fields);
+      const { connection, scripts } = await sender;
+      await connection.call(...scripts.of(ADD, [this.keys.input], args));
     } catch (error) {
-      // Of many messages on their way the first that fails ends the connection.
+      // Of many turns on their way the first that fails ends the connection.
       if (this.sender === sender) {
         this.sender = null;
-        sender.then((connection) => connection.close()).catch(() => undefined);
+        sender.then(({ connection }) => connection.close()).catch(() => undefined);
       }
       throw unavailable(error);
     }
@@ -70,7 +101,8 @@ export class StreamClient implements BusClient {
   /** Rejects with what ended a listener. */
   async close(): Promise<void> {
     this.ending.abort();
-    await this.sender?.then((connection) => connection.close()).catch(() => undefined);
+    await this.turn?.added.catch(() => undefined);
+    await this.sender?.then(({ connection }) => connection.close()).catch(() => undefined);
     await Promise.all(this.listeners);
   }
 
@@ -134,6 +166,11 @@ export class StreamClient implements BusClient {
       return null;
     }
   }
+}
+
+async function openSender(settings: RedisSettings): Promise<Sender> {
+  const connection = await RedisConnection.open(settings, 'ml4t:client', COMMAND_MS);
+  return { connection, scripts: new ScriptCommands() };
 }
 
 async function newestOf(connection: RedisConnection, stream: string): Promise<EntryId> {
