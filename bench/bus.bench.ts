@@ -46,7 +46,7 @@ const WINDOW = 256;
 const BARS_BETWEEN = 12;
 
 type Mode = BusLoad['mode'];
-/** Who answers: the system over its bus, the bus before answers that are ready, or a bare client with such answers. */
+/** Who answers: the system over its bus, the bus alone with answers that are ready, or a bare client with such answers. */
 const SERVERS = ['system', 'bus', 'bare'] as const;
 type Server = (typeof SERVERS)[number];
 
@@ -107,15 +107,15 @@ for (const mode of ['streams', 'pubsub'] as const) {
     await checksum(),
     {
       ...quantileFigures('round trip', system.histogram),
-      ...quantileFigures('answers ready', bus.histogram),
-      ...quantileFigures('bare client', bare.histogram),
+      ...quantileFigures('of the bus alone', bus.histogram),
+      ...quantileFigures('of the bare client', bare.histogram),
       'round trip over bare, p50': lower(share(system.p50s, bare.p50s), 'x'),
-      'answers ready over bare, p50': lower(share(bus.p50s, bare.p50s), 'x'),
+      'bus alone over bare, p50': lower(share(bus.p50s, bare.p50s), 'x'),
       'answers a second': higher(median(system.rates), '/s'),
-      'answers ready, answers a second': higher(median(bus.rates), '/s'),
-      'bare client, answers a second': told(median(bare.rates), '/s'),
+      'answers a second of the bus alone': higher(median(bus.rates), '/s'),
+      'answers a second of the bare client': told(median(bare.rates), '/s'),
       'throughput over bare': higher(share(system.rates, bare.rates), 'x'),
-      'answers ready, throughput over bare': higher(share(bus.rates, bare.rates), 'x'),
+      'throughput of the bus alone over bare': higher(share(bus.rates, bare.rates), 'x'),
     },
   );
 }
