@@ -1,4 +1,4 @@
-import { type RedisCommand, type RedisConnection, RedisFailure } from './redis-client.js';
+import type { RedisCommand, RedisConnection, RedisFailure } from './redis-client.js';
 
 /** What the server said to one command, or why it said nothing of use. Must not throw. */
 export type OnReply = (reply: unknown | RedisFailure) => void;
@@ -12,7 +12,7 @@ export class Outbox {
 
   constructor(private readonly connection: RedisConnection) {}
 
-  /** `onReply` is called once, whatever happens. */
+  /** `onReply` is called once. */
   push(command: RedisCommand, onReply: OnReply): void {
     this.listeners.push(onReply);
     if (this.commands.push(command) === 1) setImmediate(() => void this.send());
@@ -33,18 +33,9 @@ export class Outbox {
     this.commands = [];
     this.listeners = [];
     this.sendingCount++;
-    const replies = await this.repliesTo(commands);
+    const replies = await this.connection.batch(commands);
     for (let k = 0; k < listeners.length; k++) listeners[k]!(replies[k]);
     this.sendingCount--;
     if (this.isFlushed) for (const resolve of this.waiting.splice(0)) resolve();
-  }
-
-  private async repliesTo(commands: readonly RedisCommand[]): Promise<readonly unknown[]> {
-    try {
-      return await this.connection.batch(commands);
-    } catch (error) {
-      if (!(error instanceof RedisFailure)) throw error;
-      return commands.map(() => error);
-    }
   }
 }

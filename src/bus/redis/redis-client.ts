@@ -72,20 +72,18 @@ export class RedisConnection {
     }
   }
 
-  /** Commands in one write. A command that the server refuses has its failure in the place of its reply; rejects when the connection breaks. */
+  /** Commands in one write. Never rejects: a command that is refused, or has no reply when the connection breaks, has its {@link RedisFailure} in the place of the reply. */
   async batch(commands: readonly RedisCommand[]): Promise<unknown[]> {
     const pipeline = this.client.pipeline();
     for (const command of commands) pipeline.callBuffer(...command);
-    const replies = await pipeline.exec().catch((error: unknown) => {
-      throw this.failure ?? failureOf(error);
-    });
+    const replies = await pipeline
+      .exec()
+      .catch((error: Error) => commands.map((): [Error, undefined] => [error, undefined]));
     invariant(replies !== null, 'a pipeline that is no transaction has replies');
     return replies.map((pair) => {
       const error = pair[0];
       if (error === null) return pair[1];
-      // The client puts a broken connection into every place too.
-      if (error.name !== 'ReplyError') throw this.failure ?? failureOf(error);
-      return failureOf(error);
+      return error.name === 'ReplyError' ? failureOf(error) : (this.failure ?? failureOf(error));
     });
   }
 

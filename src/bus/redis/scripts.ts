@@ -19,15 +19,22 @@ export type Verdict = 'DONE' | 'FENCED' | 'NOT_PENDING' | 'SEEN';
 
 const CHECK_LEASE = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end";
 /** The entry is pending, which it is once; and its signal has no reply, which the producer may have sent twice. */
-const CHECK_ONCE = `if redis.call('XACK', KEYS[2], ARGV[2], ARGV[3]) ~= 1 then return 'NOT_PENDING' end
-if KEYS[4] and not redis.call('SET', KEYS[4], ARGV[3], 'NX', 'EX', ARGV[4]) then return 'SEEN' end`;
+const CHECK_ONCE = `if #redis.call('XPENDING', KEYS[2], ARGV[2], ARGV[3], ARGV[3], 1) == 0 then return 'NOT_PENDING' end
+if KEYS[4] and redis.call('EXISTS', KEYS[4]) == 1 then
+  redis.call('XACK', KEYS[2], ARGV[2], ARGV[3])
+  return 'SEEN'
+end`;
+/** Behind the reply: nothing undoes what a script has written before a command that the server refuses. */
+const SETTLE = `redis.call('XACK', KEYS[2], ARGV[2], ARGV[3])
+if KEYS[4] then redis.call('SET', KEYS[4], ARGV[3], 'EX', ARGV[4]) end
+return 'DONE'`;
 
 /** The only way an answer leaves. KEYS lease, input, output, seen?; ARGV token, group, entry, seconds an id is remembered, entries kept, then fields and values. */
 export const ANSWER = new Script(`#!lua
 ${CHECK_LEASE}
 ${CHECK_ONCE}
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, 6))
-return 'DONE'`);
+${SETTLE}`);
 
 /** As {@link ANSWER}, with what the entry holds copied behind the given fields, as much of it as one command may have. */
 export const DEAD_LETTER = new Script(`#!lua
@@ -38,7 +45,7 @@ local entry = redis.call('XRANGE', KEYS[2], ARGV[3], ARGV[3])[1]
 local fields = entry and entry[2] or {}
 for i = 1, math.min(#fields, ${FIELDS_MAX}) do letter[#letter + 1] = fields[i] end
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', unpack(letter))
-return 'DONE'`);
+${SETTLE}`);
 
 /** Gives the group's next entries to this consumer, and acknowledges those that need no reply. KEYS lease, input; ARGV token, group, consumer, count, then entries. Returns the last entry given, and the oldest of the stream, '' for none. */
 export const DELIVER = new Script(`#!lua

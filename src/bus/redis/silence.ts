@@ -8,7 +8,7 @@ export interface SilenceOptions {
   readonly readWaitMs: number;
 }
 
-/** Tells when the server owes a reply for too long, on connections that look sound. */
+/** Tells when nothing was heard of the server for too long, on connections that look sound: it owes a reply, or this thread had no time to listen, and a lease has lapsed either way. */
 export class Silence {
   private heardNs: number;
   private readSinceNs: number | null = null;

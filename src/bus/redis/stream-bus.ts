@@ -13,6 +13,7 @@ import type { BusEvents, BusMetrics, BusTarget, MessageBus } from '../message-bu
 import { BACKOFF_DEFAULTS, Backoff, type BackoffOptions } from './backoff.js';
 import { InputTrimmer } from './input-trimmer.js';
 import { type PartitionKeys, partitionKeys } from './partition-keys.js';
+import { readNew } from './read-new.js';
 import { describeServer, RedisFailure, type RedisSettings } from './redis-client.js';
 import { StreamIntake } from './stream-intake.js';
 import { StreamProgress } from './stream-progress.js';
@@ -143,7 +144,7 @@ export class StreamBus implements MessageBus {
     const upNs = clock.monotonicNs();
     const gatherer = settings.topicStreams.length === 0 ? null : await TopicGatherer.open(session);
     try {
-      const serving = session.serve().finally(() => gatherer?.close());
+      const serving = readNew(session).finally(() => gatherer?.close());
       await (gatherer === null ? serving : Promise.all([serving, gatherer.run()]));
     } finally {
       gatherer?.close();

@@ -1,6 +1,6 @@
 import type { BusPosition } from '../../loop/loop-snapshot.js';
 import { type EntryId, STREAM_START } from './entry-id.js';
-import { InFlight } from './in-flight.js';
+import { InFlight, type InFlightEntry } from './in-flight.js';
 
 /** How far a partition's input has been taken in, through every connection and every owner of its data directory. */
 export class StreamProgress {
@@ -31,9 +31,12 @@ export class StreamProgress {
     this.inFlight.remove(id);
   }
 
-  /** Forgets what is not pending: its reply is out, sent by an earlier connection or by another owner. */
-  keepOnly(pending: ReadonlySet<EntryId>): void {
-    for (const id of this.unanswered()) if (!pending.has(id)) this.settle(id);
+  /** Forgets what is not pending: its reply is out, sent by an earlier connection or by another owner. Returns the entries whose reply had left here. */
+  keepOnly(pending: ReadonlySet<EntryId>): InFlightEntry[] {
+    const gone = this.unanswered().filter((id) => !pending.has(id));
+    const replied = gone.flatMap((id) => this.inFlight.get(id) ?? []).filter(({ sentUnder }) => sentUnder !== null);
+    for (const id of gone) this.settle(id);
+    return replied;
   }
 
   unanswered(): EntryId[] {

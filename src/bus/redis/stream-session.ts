@@ -5,7 +5,6 @@ import type { InFlightEntry } from './in-flight.js';
 import type { InputTrimmer } from './input-trimmer.js';
 import { Outbox } from './outbox.js';
 import type { PartitionKeys } from './partition-keys.js';
-import { ReadPace } from './read-pace.js';
 import {
   type RedisArgument,
   type RedisCommand,
@@ -29,12 +28,8 @@ import { arrayOf, type StreamEntry, streamsOf, textOf } from './stream-entries.j
 import type { StreamIntake, Taken } from './stream-intake.js';
 import type { StreamProgress } from './stream-progress.js';
 
-/** Entries asked for at once. */
-const READ_COUNT = 256;
 /** How long the server waits for new entries before it says that there are none. */
 const READ_WAIT_MS = 1000;
-/** Deliveries that may be unconfirmed while more is read: what was read and not delivered must stay little. */
-const DELIVERING_MAX = 4;
 /** Renewals within the time of a lease. */
 const RENEWALS = 3;
 
@@ -64,9 +59,7 @@ export interface StreamSessionParts {
 export class StreamSession {
   private readonly scripts = new ScriptCommands();
   private readonly outbox: Outbox;
-  /** Entries behind this one are being taken in that the group was not given yet: their replies wait. */
-  private takingAfter: EntryId | null = null;
-  /** Deliveries that the server has not confirmed. */
+  private holdsAfter: EntryId | null = null;
   private delivering = 0;
   private held: InFlightEntry[] = [];
   private readonly silence: Silence;
@@ -74,7 +67,7 @@ export class StreamSession {
   private isOwner = false;
   private isTakenUp = false;
   private failure: unknown = null;
-  private isReading = true;
+  private hasStoppedReading = false;
   private isOver = false;
 
   private constructor(
@@ -114,21 +107,27 @@ export class StreamSession {
     return null;
   }
 
-  /** Reads what is new until the session ends. Throws what ended it, unless that was {@link stopReading}. */
-  async serve(): Promise<void> {
-    const { progress, settings, keys } = this.parts;
-    const { inFlight } = progress;
-    const pace = new ReadPace(READ_COUNT);
-    while (this.isReading && !this.isOver) {
-      const room = settings.inFlightMax - inFlight.size;
-      if (room <= 0 || this.delivering >= DELIVERING_MAX) {
-        await inFlight.change();
-        continue;
-      }
-      const entries = await this.readNew(Math.min(pace.count, room), keys.input, progress.position);
-      pace.took(entries);
-      await this.takeAll(entries);
+  /** Whether new entries are wanted. */
+  get isReading(): boolean {
+    return !this.hasStoppedReading && !this.isOver;
+  }
+
+  /** New entries, at most so many; none when nothing came for a while, or {@link isReading} has ended. Rejects with what ended the session. */
+  async read(count: number): Promise<StreamEntry[]> {
+    const { keys, progress } = this.parts;
+    const from = ['STREAMS', keys.input, progress.position];
+    try {
+      const reply = await this.ask('XREAD', 'COUNT', count, 'BLOCK', READ_WAIT_MS, ...from);
+      // A reply may still arrive over a connection that is being closed.
+      return this.isReading ? (streamsOf(reply).get(keys.input) ?? []) : [];
+    } catch (error) {
+      if (!this.isReading) return [];
+      throw error;
     }
+  }
+
+  /** Throws what ended the session, if it has ended. */
+  checkFailure(): void {
     if (this.failure !== null) throw this.failure;
   }
 
@@ -145,9 +144,11 @@ export class StreamSession {
 
   /** As {@link ask}, many at once. */
   async askAll(commands: readonly RedisCommand[]): Promise<unknown[]> {
-    const replies = await this.guarded(() => this.reader.batch(commands));
-    for (const reply of replies) if (reply instanceof Error) throw reply;
-    return replies;
+    return this.guarded(async () => {
+      const replies = await this.reader.batch(commands);
+      for (const reply of replies) if (reply instanceof RedisFailure) throw reply;
+      return replies;
+    });
   }
 
   /** A script under the lease; `keys` behind that of the lease. Rejects with FENCED or a {@link RedisFailure}. */
@@ -176,6 +177,22 @@ export class StreamSession {
     });
   }
 
+  /** Deliveries that the server has not confirmed. */
+  get deliveringCount(): number {
+    return this.delivering;
+  }
+
+  /** Replies to entries behind this one wait: the group was not given them yet. */
+  holdReplies(after: EntryId): void {
+    this.holdsAfter = after;
+  }
+
+  /** It was. */
+  releaseReplies(): void {
+    this.holdsAfter = null;
+    for (const entry of this.held.splice(0)) this.reply(entry);
+  }
+
   /** What earlier sessions left is known: replies leave, those that are ready in the order of their entries. */
   takenUp(): void {
     this.isTakenUp = true;
@@ -187,7 +204,7 @@ export class StreamSession {
   reply(entry: InFlightEntry): void {
     const { progress, counts, token } = this.parts;
     if (!this.isTakenUp || entry.reply === null || entry.sentUnder === token) return;
-    if (this.takingAfter !== null && compareEntryIds(entry.id, this.takingAfter) > 0) {
+    if (this.holdsAfter !== null && compareEntryIds(entry.id, this.holdsAfter) > 0) {
       this.held.push(entry);
       return;
     }
@@ -212,7 +229,7 @@ export class StreamSession {
     let taken: Taken = 'busy';
     while (taken === 'busy') {
       await this.parts.delay(BUSY_PAUSE_MS);
-      if (this.isOver || !this.isReading) return null;
+      if (!this.isReading) return null;
       taken = take();
     }
     return taken;
@@ -221,12 +238,12 @@ export class StreamSession {
   /** Resolves when everything that was sent has its reply. Throws what ended the session. */
   async flushed(): Promise<void> {
     await this.outbox.flushed();
-    if (this.failure !== null) throw this.failure;
+    this.checkFailure();
   }
 
   /** Takes nothing more; replies still leave. */
   stopReading(): void {
-    this.isReading = false;
+    this.hasStoppedReading = true;
     this.parts.progress.inFlight.wake();
     this.reader.close();
   }
@@ -249,46 +266,6 @@ export class StreamSession {
     } catch (error) {
       if (this.isReading) this.fail(error);
       throw this.failure ?? error;
-    }
-  }
-
-  private async readNew(count: number, stream: string, after: EntryId): Promise<StreamEntry[]> {
-    try {
-      const reply = await this.ask('XREAD', 'COUNT', count, 'BLOCK', READ_WAIT_MS, 'STREAMS', stream, after);
-      // A reply may still arrive over a connection that is being closed.
-      return this.isReading ? (streamsOf(reply).get(stream) ?? []) : [];
-    } catch (error) {
-      if (!this.isReading) return [];
-      throw error;
-    }
-  }
-
-  /** Brings new entries to the target, in order, and has them delivered to the group. */
-  private async takeAll(entries: readonly StreamEntry[]): Promise<void> {
-    const { progress, intake } = this.parts;
-    const settled: EntryId[] = [];
-    let count = 0;
-    const { position: before } = progress;
-    this.takingAfter = before;
-    try {
-      for (const entry of entries) {
-        const taking = this.whenFree(() => {
-          const at = intake.take(entry);
-          // In the same turn as the bar: they are recorded together.
-          if (at !== 'busy') progress.position = entry.id;
-          return at;
-        });
-        // A batch is a turn's work: to wait between its entries costs more than most of them.
-        const taken = taking instanceof Promise ? await taking : taking;
-        if (taken === null) return;
-        if (taken === 'settled') settled.push(entry.id);
-        count++;
-      }
-    } finally {
-      if (count > 0) this.deliver(count, progress.position, settled, entries[0]!.id, before);
-      this.takingAfter = null;
-      for (const entry of this.held.splice(0)) this.reply(entry);
-      this.passed(count);
     }
   }
 
@@ -342,5 +319,5 @@ function closed(): RedisFailure {
 }
 
 function silent(): RedisFailure {
-  return new RedisFailure('ETIMEDOUT', 'the server does not reply');
+  return new RedisFailure('ETIMEDOUT', 'nothing was heard of the server for as long as a lease lasts');
 }

@@ -13,14 +13,14 @@ const PAGE = 500;
  * a signal sees the bars of smaller entries alone, as it did or would have done at its first owner's; one that had been let in here is told the bar it saw then.
  */
 export async function takeUp(session: StreamSession): Promise<void> {
-  const { progress, keys, settings, consumer, onGap } = session.parts;
+  const { progress, keys, settings, consumer, counts, onGap } = session.parts;
   const known = progress.position;
   const group = await openGroup(session);
   await settlePosition(session, group, onGap);
   const pending = await claimPending(session, onGap);
   await session.run(FORGET_CONSUMERS, [keys.input], [settings.group, consumer]);
   await deliverKnown(session, group.delivered, pending);
-  progress.keepOnly(pending);
+  for (const { replyKind } of progress.keepOnly(pending)) counts.replied({ kind: replyKind });
   const resumed = [...pending].filter((id) => compareEntryIds(id, known) <= 0);
   await resume(session, resumed.sort(compareEntryIds));
   session.takenUp();

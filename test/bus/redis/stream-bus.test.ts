@@ -210,4 +210,49 @@ redisTest('an entry without a payload is dead-lettered with all it holds', async
   });
 });
 
+redisTest('a reply that the server will not write is not lost, and is written once it will', async (server) => {
+  const settings = server.settings();
+  const { input, output, seen } = partitionKeys(settings);
+  await server.command('SET', output, 'no stream');
+  await served(settings, async ({ bus, client }) => {
+    const down = new Promise<string>((resolve) => bus.events.once('busDown', ({ code }) => resolve(code)));
+    await client.send(signalInput(0, 'a'));
+    assert.is(await down, 'WRONGTYPE');
+    assert.is(await server.command('EXISTS', seen('a')), 0, 'nobody takes it for answered');
+    await server.command('DEL', output);
+    await eventually(() => bus.metrics.answered === 1, 'the answer');
+    assert.is(await server.command('XLEN', output), 1);
+    const [pending] = (await server.command('XPENDING', input, settings.group)) as [number];
+    assert.is(pending, 0);
+  });
+});
+
+redisTest('answers leave although there is no room for what came behind their signals', async (server) => {
+  const settings = server.settings();
+  const { input } = partitionKeys(settings);
+  const dialect = openDialect({ redis: settings, userFeatures: [] });
+  const ids = Array.from({ length: 20 }, (_, k) => `s${k}`);
+  for (const id of ids) {
+    await server.command('XADD', input, '*', 'payload', dialect.encodeInput(signalInput(0, id)).payload);
+  }
+  const ROOM = 11;
+  const target = new ScriptedTarget();
+  const submit = target.submit.bind(target);
+  target.submit = (event) => {
+    if (target.log.length === ROOM && !isFree) target.refusals.count = 1;
+    return submit(event);
+  };
+  let isFree = false;
+  const bus = new StreamBus({ settings, dialect, target, clock: systemClock, logger: silentLogger, position: null });
+  bus.start();
+  await eventually(() => bus.metrics.answered === ROOM, 'the answers to what there was room for');
+  isFree = true;
+  await eventually(() => bus.metrics.answered === ids.length, 'all answers');
+  assert.equal(
+    target.log,
+    ids.map((id) => `signal I0 ${id}`),
+  );
+  await bus.stop();
+});
+
 test.run();

@@ -38,10 +38,15 @@ test('what another stream had come to says nothing about this one', () => {
   assert.is(other.asOf('9-0'), undefined);
 });
 
-test('what is no longer pending is forgotten, whoever replied to it', () => {
+test('what is no longer pending is forgotten, whoever replied to it, and told of where the reply had left here', () => {
   const progress = withInFlight();
-  progress.keepOnly(new Set(['11-0']));
+  progress.inFlight.get('10-0')!.sentUnder = 'token';
+  const replied = progress.keepOnly(new Set(['11-0']));
   assert.equal(progress.inFlight.ids(), ['11-0']);
+  assert.equal(
+    replied.map(({ id }) => id),
+    ['10-0'],
+  );
   const next = new StreamProgress(STREAM, withInFlight().toState());
   next.keepOnly(new Set());
   assert.equal(next.toState().unanswered, []);

@@ -1,0 +1,75 @@
+import type { EntryId } from './entry-id.js';
+import { ReadPace } from './read-pace.js';
+import type { StreamEntry } from './stream-entries.js';
+import type { Taken } from './stream-intake.js';
+import type { StreamSession } from './stream-session.js';
+
+/** Entries asked for at once. */
+const READ_COUNT = 256;
+/** Deliveries that may be unconfirmed while more is read: what was read and not delivered must stay little. */
+const DELIVERING_MAX = 4;
+
+/** Entries that reached the target together, and are given to the group together. */
+interface Run {
+  readonly after: EntryId;
+  readonly taken: EntryId[];
+  /** Of those, the ones that need no reply. */
+  readonly settled: EntryId[];
+}
+
+/** Brings new entries to the target, in order, and has them delivered to the group, until the session is to read no more. Rejects with what ended the session before. */
+export async function readNew(session: StreamSession): Promise<void> {
+  const { progress, settings } = session.parts;
+  const pace = new ReadPace(READ_COUNT);
+  while (session.isReading) {
+    const room = settings.inFlightMax - progress.inFlight.size;
+    if (room <= 0 || session.deliveringCount >= DELIVERING_MAX) {
+      await progress.inFlight.change();
+      continue;
+    }
+    const entries = await session.read(Math.min(pace.count, room));
+    pace.took(entries);
+    await takeAll(session, entries);
+  }
+  session.checkFailure();
+}
+
+async function takeAll(session: StreamSession, entries: readonly StreamEntry[]): Promise<void> {
+  let run = begin(session);
+  try {
+    for (const entry of entries) {
+      const taking = session.whenFree(() => takeOne(session, entry));
+      if (taking instanceof Promise) {
+        // The replies to what was taken do not wait for room for the rest.
+        end(session, run);
+        run = begin(session);
+      }
+      // Waits only where it has to: to wait for every entry costs more than most of them.
+      const taken = taking instanceof Promise ? await taking : taking;
+      if (taken === null) return;
+      run.taken.push(entry.id);
+      if (taken === 'settled') run.settled.push(entry.id);
+    }
+  } finally {
+    end(session, run);
+  }
+}
+
+function takeOne({ parts: { intake, progress } }: StreamSession, entry: StreamEntry): Taken {
+  const taken = intake.take(entry);
+  // In the same turn as the bar: they are recorded together.
+  if (taken !== 'busy') progress.position = entry.id;
+  return taken;
+}
+
+function begin(session: StreamSession): Run {
+  const after = session.parts.progress.position;
+  session.holdReplies(after);
+  return { after, taken: [], settled: [] };
+}
+
+function end(session: StreamSession, { after, taken, settled }: Run): void {
+  if (taken.length > 0) session.deliver(taken.length, taken.at(-1)!, settled, taken[0]!, after);
+  session.releaseReplies();
+  session.passed(taken.length);
+}
