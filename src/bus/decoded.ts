@@ -1,5 +1,5 @@
 import { OrchestratorError } from '../errors.js';
-import type { Decoded } from './dialect.js';
+import type { Decoded, SequencePlace } from './dialect.js';
 import { isText } from './fields.js';
 import { readPayload, type UntrustedObject } from './payload.js';
 
@@ -9,7 +9,9 @@ export const HEARTBEAT: Decoded = { kind: 'heartbeat' };
 export interface PayloadDecoderOptions {
   readonly payloadBytesMax: number;
   /** Throws an {@link OrchestratorError} for what it refuses. */
-  readonly read: (object: UntrustedObject) => Decoded;
+  readonly placeOf: (object: UntrustedObject) => SequencePlace | null;
+  /** Throws likewise. A message that is refused for what is in it has its place all the same. */
+  readonly read: (object: UntrustedObject, place: SequencePlace | null) => Decoded;
   /** What a refused message tells as the id of its signal, if anything. */
   readonly signalIdOf: (object: UntrustedObject) => unknown;
 }
@@ -17,18 +19,21 @@ export interface PayloadDecoderOptions {
 /** What `read` makes of a payload, or why it is refused. */
 export function payloadDecoder({
   payloadBytesMax,
+  placeOf,
   read,
   signalIdOf,
 }: PayloadDecoderOptions): (payload: Uint8Array) => Decoded {
   return (payload) => {
     let object: UntrustedObject | null = null;
+    let place: SequencePlace | null = null;
     try {
       object = readPayload(payload, payloadBytesMax);
-      return read(object);
+      place = placeOf(object);
+      return read(object, place);
     } catch (error) {
       if (!(error instanceof OrchestratorError)) throw error;
       const signalId = object === null ? null : signalIdOf(object);
-      return { kind: 'invalid', error, signalId: isText(signalId) ? signalId : null };
+      return { kind: 'invalid', error, signalId: isText(signalId) ? signalId : null, place };
     }
   };
 }

@@ -21,7 +21,12 @@ export type Decoded =
   | { readonly kind: 'heartbeat' }
   /** Understood, and of no concern to this system. */
   | { readonly kind: 'ignored' }
-  | { readonly kind: 'invalid'; readonly error: OrchestratorError; readonly signalId: string | null };
+  | {
+      readonly kind: 'invalid';
+      readonly error: OrchestratorError;
+      readonly signalId: string | null;
+      readonly place: SequencePlace | null;
+    };
 
 /** Where a message stands among those of its sender, who numbers them. */
 export interface SequencePlace {
@@ -32,7 +37,7 @@ export interface SequencePlace {
 /** How messages are written. No method keeps a state; none but {@link encodeInput} and {@link decodeEnriched} throws. */
 export interface Dialect {
   readonly decode: (frame: Frame) => Decoded;
-  /** `nowNs`: when it is sent, for dialects that say so. */
+  /** `nowNs`: when it is written, for dialects that say so. */
   readonly encodeEnriched: (message: EnrichedMessage, nowNs: bigint) => WrittenFrame;
   /** What a strategy sends. */
   readonly encodeInput: (input: BusInput) => WrittenFrame;

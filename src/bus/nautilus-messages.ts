@@ -49,6 +49,7 @@ export function nautilusReader(config: NautilusConfig): (frame: Frame) => Decode
   };
   const decode = payloadDecoder({
     payloadBytesMax,
+    placeOf: () => null,
     read: (object) => read(unwrap(object)),
     signalIdOf: (object) => fieldOf(bodyOf(object), 'signal_id'),
   });

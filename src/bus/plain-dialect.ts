@@ -4,7 +4,7 @@ import { type Bar, BarSeries } from '../market/bar.js';
 import type { SignalEvent } from '../market/events.js';
 import { readDegraded } from './answer-fields.js';
 import { payloadDecoder } from './decoded.js';
-import type { Decoded, Dialect, SequencePlace } from './dialect.js';
+import type { Dialect, SequencePlace } from './dialect.js';
 import {
   fieldOf,
   isAbsent,
@@ -31,7 +31,8 @@ export function openPlainDialect({
 }: Pick<OrchestratorConfig, 'redis' | 'userFeatures'>): Dialect {
   const decode = payloadDecoder({
     payloadBytesMax,
-    read: (object) => readInput(object, userFeatures),
+    placeOf: readPlace,
+    read: (object, place) => ({ kind: 'input', input: readInput(object, userFeatures), place }),
     signalIdOf: (object) => fieldOf(object, 'signalId'),
   });
   return {
@@ -52,21 +53,17 @@ function answerText(message: EnrichedMessage): string {
   return JSON.stringify({ type: 'enriched', ...message, timestamp: String(timestamp), asOfNs: String(asOfNs) });
 }
 
-function readInput(object: UntrustedObject, userFeatures: readonly string[]): Decoded {
+function readInput(object: UntrustedObject, userFeatures: readonly string[]): BusInput {
   switch (fieldOf(object, 'type')) {
     case 'bar': {
       const instrumentId = readText(object, 'instrumentId', 'INVALID_BAR');
-      return input({ kind: 'bar', instrumentId, bar: readBar(object) }, object);
+      return { kind: 'bar', instrumentId, bar: readBar(object) };
     }
     case 'signal':
-      return input({ kind: 'signal', event: readSignal(object, userFeatures) }, object);
+      return { kind: 'signal', event: readSignal(object, userFeatures) };
     default:
       throw refusal('INVALID_MESSAGE', 'type', 'must be bar or signal');
   }
-}
-
-function input(read: BusInput, object: UntrustedObject): Decoded {
-  return { kind: 'input', input: read, place: readPlace(object) };
 }
 
 function readBar(object: UntrustedObject): Bar {

@@ -1,6 +1,6 @@
 import type { Decoded, Dialect, SequencePlace } from '../../src/bus/dialect.js';
 import type { BusInput, EnrichedMessage } from '../../src/bus/message-bus.js';
-import { OrchestratorError } from '../../src/errors.js';
+import { type ErrorCode, OrchestratorError } from '../../src/errors.js';
 
 /** The simplest dialect that carries everything: JSON in which a bigint is its digits behind an `n`. For tests of transports, which no codec should disturb. */
 export const standInDialect: Dialect = {
@@ -29,8 +29,13 @@ function decode(payload: Uint8Array): Decoded {
   try {
     const { place = null, ...input } = parse(payload) as { place?: SequencePlace; kind: string };
     if (input.kind === 'heartbeat' || input.kind === 'ignored') return { kind: input.kind };
+    if (input.kind === 'invalid') return invalid('INVALID_MESSAGE', place);
     return { kind: 'input', input: input as BusInput, place };
   } catch {
-    return { kind: 'invalid', error: new OrchestratorError('PAYLOAD_MALFORMED', 'no JSON'), signalId: null };
+    return invalid('PAYLOAD_MALFORMED', null);
   }
+}
+
+function invalid(code: ErrorCode, place: SequencePlace | null): Decoded {
+  return { kind: 'invalid', error: new OrchestratorError(code, 'as the test wants it'), signalId: null, place };
 }

@@ -62,7 +62,7 @@ export class StreamIntake {
     const frame = frameOf(entry);
     if (frame !== null) return this.parts.dialect.decode(frame);
     const error = new OrchestratorError('INVALID_MESSAGE', 'an entry has a field payload', { field: 'payload' });
-    return { kind: 'invalid', error, signalId: null };
+    return { kind: 'invalid', error, signalId: null, place: null };
   }
 
   private bring(id: EntryId, input: BusInput): Taken {

@@ -245,14 +245,15 @@ redisTest('answers leave although there is no room for what came behind their si
   let isFree = false;
   const bus = new StreamBus({ settings, dialect, target, clock: systemClock, logger: silentLogger, position: null });
   bus.start();
-  await eventually(() => bus.metrics.answered === ROOM, 'the answers to what there was room for');
-  isFree = true;
-  await eventually(() => bus.metrics.answered === ids.length, 'all answers');
-  assert.equal(
-    target.log,
-    ids.map((id) => `signal I0 ${id}`),
-  );
-  await bus.stop();
+  try {
+    await eventually(() => bus.metrics.answered === ROOM, 'the answers to what there was room for');
+    isFree = true;
+    await eventually(() => bus.metrics.answered === ids.length, 'all answers');
+    const inOrder = ids.map((id) => `signal I0 ${id}`);
+    assert.equal(target.log, inOrder);
+  } finally {
+    await bus.stop();
+  }
 });
 
 test.run();
