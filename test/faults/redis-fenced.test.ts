@@ -2,15 +2,19 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type RedisArgument, RedisConnection } from '../../src/bus/redis/redis-client.js';
 import {
+  ACQUIRE,
   ANSWER,
   DEAD_LETTER,
   DELIVER,
+  FIELDS_MAX,
+  FORGET_CONSUMERS,
   GATHER,
   RELEASE,
   RENEW,
   type Script,
   TRIM,
 } from '../../src/bus/redis/scripts.js';
+import { arrayOf, entriesOf, recordOf } from '../../src/bus/redis/stream-entries.js';
 import { type RedisServer, redisTest } from '../support/redis-server.js';
 
 const [LEASE, INPUT, OUTPUT, DEAD, SEEN] = ['{0}:lease', '{0}:in', '{0}:out', '{0}:dead', '{0}:seen:a'] as const;
@@ -33,6 +37,7 @@ async function withPartition(
     for (const id of [FIRST, SECOND]) await connection.call('XADD', INPUT, id, 'payload', 'a signal');
     await connection.call('XGROUP', 'CREATE', INPUT, GROUP, '0');
     await connection.call('XREADGROUP', 'GROUP', GROUP, 'x', 'COUNT', 1, 'STREAMS', INPUT, '>');
+    await connection.call('XGROUP', 'CREATECONSUMER', INPUT, GROUP, 'idle');
     await use(async (script, keys, args) => {
       const reply = await connection.call('EVAL', script.source, keys.length, ...keys, ...args);
       return String(reply);
@@ -53,6 +58,7 @@ const CALLS: Readonly<Record<string, readonly [Script, readonly string[], readon
   renew: [RENEW, [LEASE], [1]],
   release: [RELEASE, [LEASE], []],
   trim: [TRIM, [LEASE, INPUT], [SECOND]],
+  'forget consumers': [FORGET_CONSUMERS, [LEASE, INPUT], [GROUP, 'y']],
   gather: [GATHER, [LEASE, INPUT, GATHERED], [1, 'topic', '0-0', '5-0', 2, 'payload', 'x']],
 };
 
@@ -85,6 +91,66 @@ redisTest('an entry gets one reply, and so does a signal that comes as two entri
   });
 });
 
+redisTest('a lease is for one process, which may take it under another token, and lapses', async (server) => {
+  await withPartition(server, async (run, connection) => {
+    const leftMs = Number(await run(ACQUIRE, [LEASE], [`${OTHER}:1`, OTHER, 30_000]));
+    assert.ok(leftMs > 0 && leftMs <= 60_000, `${leftMs} ms`);
+    assert.is(await run(ACQUIRE, [LEASE], [`${OWNER}:2`, OWNER, 30_000]), 'DONE');
+    assert.is(String(await connection.call('GET', LEASE)), `${OWNER}:2`);
+    const lapsesMs = Number(await connection.call('PTTL', LEASE));
+    assert.ok(lapsesMs > 0 && lapsesMs <= 30_000, `${lapsesMs} ms`);
+  });
+});
+
+redisTest(
+  'what answers leave behind does not grow: ids are forgotten in time, and the oldest answers',
+  async (server) => {
+    await withPartition(server, async (run, connection) => {
+      await run(DELIVER, [LEASE, INPUT], [OWNER, GROUP, 'x', 1]);
+      for (const id of [FIRST, SECOND]) {
+        await run(ANSWER, [LEASE, INPUT, OUTPUT, `${SEEN}${id}`], [OWNER, GROUP, id, 3600, 1, 'payload', id]);
+        const seconds = Number(await connection.call('TTL', `${SEEN}${id}`));
+        assert.ok(seconds > 0 && seconds <= 3600, `${seconds} s`);
+      }
+      assert.is(await connection.call('XLEN', OUTPUT), 1);
+    });
+  },
+);
+
+redisTest('a dead letter holds as much of its entry as one command may have', async (server) => {
+  await withPartition(server, async (run, connection) => {
+    const fields = Array.from({ length: 3 * FIELDS_MAX }, (_, k) => `${k}`);
+    await connection.call('XADD', INPUT, '3-0', ...fields);
+    await run(DELIVER, [LEASE, INPUT], [OWNER, GROUP, 'x', 2]);
+    assert.is(await run(DEAD_LETTER, [LEASE, INPUT, DEAD], [OWNER, GROUP, '3-0', ...REPLY]), 'DONE');
+    const [letter] = entriesOf(await connection.call('XRANGE', DEAD, '-', '+'));
+    assert.equal(letter!.fields.map(String), [...REPLY.slice(2).map(String), ...fields.slice(0, FIELDS_MAX)]);
+  });
+});
+
+redisTest('a consumer with which something is pending is not forgotten', async (server) => {
+  await withPartition(server, async (run, connection) => {
+    await run(FORGET_CONSUMERS, [LEASE, INPUT], [OWNER, GROUP, 'y']);
+    const consumers = arrayOf(await connection.call('XINFO', 'CONSUMERS', INPUT, GROUP)).map(recordOf);
+    assert.equal(
+      consumers.map((consumer) => String(consumer.get('name'))),
+      ['x'],
+    );
+  });
+});
+
+redisTest('a stream that was left somewhere else is not gathered', async (server) => {
+  await withPartition(server, async (run, connection) => {
+    await connection.call('HSET', GATHERED, 'topic', '4-0');
+    const before = await stateOf(connection);
+    const gather = async (from: string): Promise<string> =>
+      run(GATHER, [LEASE, INPUT, GATHERED], [OWNER, 1, 'topic', from, '5-0', 2, 'payload', 'x']);
+    assert.is(await gather('0-0'), 'RESYNC');
+    assert.is(await stateOf(connection), before);
+    assert.is(await gather('4-0'), 'DONE');
+  });
+});
+
 redisTest('a server without memory refuses a reply whole: its entry stays pending', async (server) => {
   await withPartition(server, async (run, connection) => {
     await connection.call('CONFIG', 'SET', 'maxmemory', 1);
@@ -96,6 +162,9 @@ redisTest('a server without memory refuses a reply whole: its entry stays pendin
       assert.is(await stateOf(connection), before);
     }
     assert.is(await run(RENEW, [LEASE], [OWNER, 60_000]), 'DONE');
+    assert.is(await run(TRIM, [LEASE, INPUT], [OWNER, SECOND]), 'DONE');
+    assert.is(await run(RELEASE, [LEASE], [OWNER]), 'DONE');
+    assert.is(await run(ACQUIRE, [LEASE], [OWNER, OWNER, 60_000]), 'DONE');
   });
 });
 

@@ -27,7 +27,7 @@ export class ScriptedTarget implements BusTarget {
     this.log.push(`bar ${instrumentId} ${(bar.tsEventNs - FIRST_CLOSE_NS) / MINUTE_NS}`);
   }
 
-  mergeBars(): void {
+  mergeBars(_event: SignalEvent): void {
     throw new Error('nothing is merged here');
   }
 

@@ -14,8 +14,8 @@ export interface InFlightEntry {
   /** null while it is being worked out. */
   reply: ReplyCommand | null;
   readonly replyKind: BusReply['kind'];
-  /** The token of the session that has sent the reply; null before any has. */
-  sentUnder: string | null;
+  /** The reply was sent, over whatever connection, and for all that is known arrived. */
+  wasSent: boolean;
 }
 
 /** Entries on their way from the input to their reply, in the order they were taken in. */

@@ -92,7 +92,7 @@ export class StreamIntake {
 
   private await(id: EntryId, signalId: string, { asOf, answer }: Submission): Taken {
     const { progress, onReply } = this.parts;
-    const entry: InFlightEntry = { id, asOf, reply: null, replyKind: 'enriched', sentUnder: null };
+    const entry: InFlightEntry = { id, asOf, reply: null, replyKind: 'enriched', wasSent: false };
     progress.inFlight.add(entry);
     const answered = (enriched: EnrichedSignalEvent): void => {
       entry.reply = this.answerReply(id, signalId, enriched);
@@ -105,7 +105,7 @@ export class StreamIntake {
 
   private reject(id: EntryId, error: OrchestratorError, signalId: string | null): Taken {
     const reply = this.rejectionReply(id, error, signalId);
-    const entry: InFlightEntry = { id, asOf: null, reply, replyKind: 'rejected', sentUnder: null };
+    const entry: InFlightEntry = { id, asOf: null, reply, replyKind: 'rejected', wasSent: false };
     this.parts.progress.inFlight.add(entry);
     this.parts.onReply(entry);
     return 'in-flight';

@@ -22,7 +22,7 @@ export class StreamProgress {
 
   /** What the entry's signal may see, as fixed when it was first let in; undefined where that is not known. */
   asOf(id: EntryId): number | undefined {
-    return this.inFlight.get(id)?.asOf ?? this.restored.get(id);
+    return this.restored.get(id);
   }
 
   /** The reply to the entry is out. */
@@ -34,7 +34,7 @@ export class StreamProgress {
   /** Forgets what is not pending: its reply is out, sent by an earlier connection or by another owner. Returns the entries whose reply had left here. */
   keepOnly(pending: ReadonlySet<EntryId>): InFlightEntry[] {
     const gone = this.unanswered().filter((id) => !pending.has(id));
-    const replied = gone.flatMap((id) => this.inFlight.get(id) ?? []).filter(({ sentUnder }) => sentUnder !== null);
+    const replied = gone.flatMap((id) => this.inFlight.get(id) ?? []).filter(({ wasSent }) => wasSent);
     for (const id of gone) this.settle(id);
     return replied;
   }

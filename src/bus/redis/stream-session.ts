@@ -203,16 +203,21 @@ export class StreamSession {
   /** Sends the reply of an entry, as soon as that has been delivered. */
   reply(entry: InFlightEntry): void {
     const { progress, counts, token } = this.parts;
-    if (!this.isTakenUp || entry.reply === null || entry.sentUnder === token) return;
+    if (!this.isTakenUp || entry.reply === null) return;
+    // Forgotten meanwhile: another owner has replied to it.
+    if (progress.inFlight.get(entry.id) !== entry) return;
     if (this.holdsAfter !== null && compareEntryIds(entry.id, this.holdsAfter) > 0) {
       this.held.push(entry);
       return;
     }
-    entry.sentUnder = token;
+    entry.wasSent = true;
     this.push(entry.reply(this.scripts, token), (reply) => {
       const verdict = textOf(reply) as Verdict;
-      // What is pending was found out when this session began: somebody else has interfered.
-      if (verdict === 'NOT_PENDING') throw new RedisFailure('RESYNC', 'an entry that was delivered is not pending');
+      if (verdict === 'NOT_PENDING') {
+        // What is pending was found out when this session began: somebody else has interfered.
+        entry.wasSent = false;
+        throw new RedisFailure('RESYNC', 'an entry that was delivered is not pending');
+      }
       progress.settle(entry.id);
       if (verdict === 'SEEN') counts.duplicates++;
       else counts.replied({ kind: entry.replyKind });

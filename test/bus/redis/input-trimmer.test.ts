@@ -53,7 +53,7 @@ test('a restart goes on counting where the process before was', async () => {
 
 test('nothing is forgotten that has no reply yet', async () => {
   const inFlight = new InFlight();
-  inFlight.add({ id: '700-0', asOf: 3, reply: null, replyKind: 'enriched', sentUnder: null });
+  inFlight.add({ id: '700-0', asOf: 3, reply: null, replyKind: 'enriched', wasSent: false });
   const cuts = trimmed(10_240, 20_480, inFlight);
   await eventually(() => cuts.length > 0, 'a cut');
   assert.equal(cuts, ['700-0']);

@@ -340,6 +340,57 @@ redisTest(
   },
 );
 
+redisTest(
+  'refusals beyond inFlightMax on their way are dropped and told, and large messages are not sent back',
+  async (server) => {
+    await withProxy(server, async (proxy) => {
+      await withBus(redisSettings({ url: proxy.url, inFlightMax: 2, payloadBytesMax: 1024 }), async (fixture) => {
+        const { bus, told, settings } = fixture;
+        const replies = await listening(fixture.client(server.settings()));
+        await fixture.up(1);
+        proxy.hold('sent');
+        for (const payload of ['no JSON', 'x'.repeat(1025), 'a third']) {
+          await server.command('PUBLISH', settings.signalsChannel, payload);
+        }
+        await eventually(() => told.busGap.length > 0, 'the gap');
+        assert.equal([told.busGap[0]!.missing, bus.metrics.missing], [1, 1]);
+        proxy.release();
+        await eventually(() => bus.metrics.rejected === 2, 'two refusals');
+        await server.command('PUBLISH', settings.signalsChannel, 'a fourth');
+        await eventually(() => replies.length === 3, 'three refusals');
+        const payloads = replies.map((reply) => reply.kind === 'rejected' && reply.rejection.payload);
+        assert.equal(
+          payloads.map((payload) => payload && Buffer.from(payload).toString()),
+          ['no JSON', null, 'a fourth'],
+        );
+        assert.is(bus.metrics.missing, 1);
+      });
+    });
+  },
+);
+
+redisTest('a stop waits for refusals and answers until the last is out', async (server) => {
+  await withProxy(server, async (proxy) => {
+    await withBus(redisSettings({ url: proxy.url }), async (fixture) => {
+      const { bus, target, settings } = fixture;
+      const client = fixture.client(server.settings());
+      await fixture.up(1);
+      target.answersAtOnce = false;
+      await client.send(signalInput(0, 'a'));
+      await eventually(() => target.waiting === 1, 'the signal');
+      proxy.hold('sent');
+      await server.command('PUBLISH', settings.signalsChannel, 'no JSON');
+      await proxy.holds('sent');
+      const stopped = bus.stop();
+      proxy.release();
+      await eventually(() => bus.metrics.rejected === 1, 'the refusal');
+      target.answerAll();
+      await unlessHung(stopped, 'the stop of the bus');
+      assert.equal([bus.metrics.answered, bus.metrics.missing], [1, 0]);
+    });
+  });
+});
+
 redisTest('a bus that stops while nothing answers lets go of its timers and sockets', async (server) => {
   await withProxy(server, async (proxy) => {
     proxy.hold('received');

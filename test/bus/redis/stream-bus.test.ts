@@ -2,44 +2,17 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openDialect } from '../../../src/bus/open-dialect.js';
 import { partitionKeys } from '../../../src/bus/redis/partition-keys.js';
-import type { RedisSettings } from '../../../src/bus/redis/redis-client.js';
 import { StreamBus } from '../../../src/bus/redis/stream-bus.js';
-import { StreamClient } from '../../../src/bus/redis/stream-client.js';
 import { systemClock } from '../../../src/clock.js';
 import type { BusPosition } from '../../../src/loop/loop-snapshot.js';
-import { capturedLog, type LogLine, silentLogger } from '../../support/captured-log.js';
+import { silentLogger } from '../../support/captured-log.js';
 import { eventually } from '../../support/eventually.js';
+import { settled } from '../../support/redis-drill-streams.js';
 import { redisTest } from '../../support/redis-server.js';
 import { barInput, ScriptedTarget, signalInput } from '../../support/scripted-target.js';
-
-interface Served {
-  readonly bus: StreamBus;
-  readonly target: ScriptedTarget;
-  readonly client: StreamClient;
-  readonly lines: LogLine[];
-}
-
-/** A bus that is up, and its other end, until the call is over. */
-async function served(
-  settings: RedisSettings,
-  use: (served: Served) => Promise<void>,
-  position: BusPosition | null = null,
-): Promise<void> {
-  const dialect = openDialect({ redis: settings, userFeatures: [] });
-  const { logger, lines } = capturedLog();
-  const target = new ScriptedTarget();
-  const bus = new StreamBus({ settings, dialect, target, clock: systemClock, logger, position });
-  const client = new StreamClient(settings, dialect);
-  const up = new Promise<void>((resolve) => bus.events.once('busUp', () => resolve()));
-  bus.start();
-  try {
-    await up;
-    await use({ bus, target, client, lines });
-  } finally {
-    await bus.stop();
-    await client.close();
-  }
-}
+import { served } from '../../support/served.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
+import { unlessHung } from '../../support/threads.js';
 
 redisTest('the input is cut behind what is to be kept, and what is read meanwhile is whole', async (server) => {
   const settings = server.settings({ inputKeep: 10_000 });
@@ -140,7 +113,7 @@ redisTest('a process that kept its bars is brought only what it has not had', as
       await eventually(() => target.log.length === 3, 'what came after the position');
       assert.equal(target.log, ['bar I0 5', 'bar I0 6', 'bar I0 7']);
     },
-    position,
+    { position },
   );
 });
 
@@ -255,5 +228,196 @@ redisTest('answers leave although there is no room for what came behind their si
     await bus.stop();
   }
 });
+
+redisTest('no more is read while a few deliveries are unconfirmed', async (server) => {
+  const settings = server.settings({ leaseMs: 60_000 });
+  await served(settings, async ({ target, client }) => {
+    target.refusals = { code: 'OVERLOADED', count: Number.POSITIVE_INFINITY };
+    const count = 200;
+    for (let k = 0; k < count; k++) await client.send(barInput(0, k));
+    // Reads go on, scripts wait.
+    await server.command('CLIENT', 'PAUSE', 60_000, 'WRITE');
+    target.refusals = { code: 'OVERLOADED', count: 0 };
+    // Four replies to reads, each with twice as many entries as the one before.
+    await eventually(() => target.log.length >= 15, 'the first bars');
+    for (let trip = 0; trip < 20; trip++) await server.command('PING');
+    const { length } = target.log;
+    await server.command('CLIENT', 'UNPAUSE');
+    assert.is(length, 15);
+    await eventually(() => target.log.length === count, 'all bars');
+  });
+});
+
+redisTest(
+  'a signal that is sent again, answered or refused, has one reply and counts as a duplicate',
+  async (server) => {
+    const settings = server.settings();
+    const { output, dead } = partitionKeys(settings);
+    await served(settings, async ({ bus, client }) => {
+      for (const input of [signalInput(0, 'good'), signalInput(0, 'bad', 2)]) {
+        await client.send(input);
+        await client.send(input);
+      }
+      await settled(server);
+      await eventually(() => bus.metrics.inFlight === 0, 'every reply');
+      assert.equal([bus.metrics.answered, bus.metrics.rejected, bus.metrics.duplicates], [1, 1, 2]);
+      assert.equal([await server.command('XLEN', output), await server.command('XLEN', dead)], [1, 1]);
+    });
+  },
+);
+
+redisTest('a signal without an id is answered under that of its entry', async (server) => {
+  const settings = server.settings({ partition: 'p' });
+  await served(settings, async ({ bus, client }) => {
+    const ids: string[] = [];
+    await client.listen((reply) => ids.push(reply.kind === 'enriched' ? reply.answer.signalId : ''));
+    const { signalId: _, ...event } = signalInput(0, 'a').event;
+    await client.send({ kind: 'signal', event });
+    await eventually(() => ids.length > 0, 'the answer');
+    assert.equal(ids, [`p-${bus.position.position}`]);
+  });
+});
+
+redisTest('a signal that cannot be read is dead-lettered with its id', async (server) => {
+  const settings = server.settings();
+  await served(settings, async ({ bus }) => {
+    const payload = '{"type":"signal","signalId":"a"}';
+    await server.command('XADD', partitionKeys(settings).input, '*', 'payload', payload);
+    await eventually(() => bus.metrics.rejected === 1, 'the rejection');
+    const letters = (await server.command('XRANGE', partitionKeys(settings).dead, '-', '+')) as [string, string[]][];
+    assert.equal(letters[0]![1].slice(8, 10), ['signalId', 'a']);
+  });
+});
+
+redisTest('a bus with nothing to do keeps its lease and its connections', async (server) => {
+  const settings = server.settings({ leaseMs: 1500 });
+  await served(settings, async ({ bus, downs }) => {
+    const renewals = async (): Promise<number> => {
+      const info = String(await server.command('INFO', 'commandstats'));
+      return Number(/cmdstat_pexpire:calls=(\d+)/.exec(info)?.[1] ?? 0);
+    };
+    // Three in the time of a lease.
+    await eventually(async () => downs.length > 0 || (await renewals()) >= 5, 'more renewals than a lease lasts');
+    assert.equal([downs, bus.metrics.state], [[], 'up']);
+    assert.is(await server.command('EXISTS', partitionKeys(settings).lease), 1);
+  });
+});
+
+redisTest(
+  'an owner whose lease another process has replies to nothing, and serves when it has it back',
+  async (server) => {
+    const settings = server.settings({ leaseMs: 1000 });
+    const { lease, output } = partitionKeys(settings);
+    await served(settings, async ({ bus, target, client, downs }) => {
+      target.answersAtOnce = false;
+      await client.send(signalInput(0, 'a'));
+      await eventually(() => target.waiting === 1, 'the signal');
+      await server.command('SET', lease, 'another process');
+      target.answerAll();
+      await eventually(() => downs.length > 1, 'the bus standing by');
+      assert.equal(downs, ['FENCED', 'STANDBY']);
+      assert.is(await server.command('XLEN', output), 0);
+      await server.command('DEL', lease);
+      await eventually(() => bus.metrics.answered === 1, 'the answer');
+      assert.equal([bus.metrics.signals, await server.command('XLEN', output)], [1, 1]);
+    });
+  },
+);
+
+redisTest(
+  'a server without memory is told of, and what waits for its reply has it when there is some',
+  async (server) => {
+    const settings = server.settings({ leaseMs: 60_000 });
+    await served(settings, async ({ bus, target, client, downs }) => {
+      target.answersAtOnce = false;
+      await client.send(signalInput(0, 'a'));
+      await eventually(() => target.waiting === 1, 'the signal');
+      await server.command('CONFIG', 'SET', 'maxmemory', 1);
+      target.answerAll();
+      await eventually(() => downs.length > 0, 'the refusal');
+      assert.equal(downs, ['OOM']);
+      await server.command('CONFIG', 'SET', 'maxmemory', 0);
+      await eventually(() => bus.metrics.answered === 1, 'the answer');
+      assert.is(await server.command('XLEN', partitionKeys(settings).output), 1);
+    });
+  },
+);
+
+redisTest('a target that has stopped is told of, and its signals are kept', async (server) => {
+  await served(server.settings(), async ({ bus, target, client, downs }) => {
+    target.refusals = { code: 'STOPPED', count: 1 };
+    await client.send(signalInput(0, 'a'));
+    await eventually(() => bus.metrics.answered === 1, 'the answer');
+    assert.equal(downs, ['STOPPED']);
+  });
+});
+
+redisTest('a stop keeps the partition until signals on their way have their answers', async (server) => {
+  const settings = server.settings();
+  await served(settings, async ({ bus, target, client }) => {
+    target.answersAtOnce = false;
+    await client.send(signalInput(0, 'a'));
+    await eventually(() => target.waiting === 1, 'the signal');
+    const stopped = bus.stop();
+    for (let trip = 0; trip < 5; trip++) await server.command('PING');
+    assert.is(await server.command('EXISTS', partitionKeys(settings).lease), 1);
+    target.answerAll();
+    await unlessHung(stopped, 'the stop of the bus');
+    assert.is(bus.metrics.answered, 1);
+  });
+});
+
+redisTest('a process that served another partition begins anew', async (server) => {
+  const position = { stream: 'another', position: '5-0', unanswered: [], places: ['3-0'], sincePlace: 7 };
+  const settings = server.settings();
+  await served(
+    settings,
+    async ({ bus }) => {
+      const { input: stream } = partitionKeys(settings);
+      assert.equal(bus.position, { stream, position: '0-0', unanswered: [], places: [], sincePlace: 0 });
+    },
+    { position },
+  );
+});
+
+redisTest('a connection that is open and silent is given up, and the bus serves over another', async (server) => {
+  const settings = server.settings({ leaseMs: 500 });
+  const proxy = await TcpProxy.to(server.port);
+  try {
+    await served(
+      settings,
+      async ({ bus, client, downs }) => {
+        proxy.hold('received');
+        await eventually(() => downs.length > 0, 'the end of the connection');
+        assert.equal(downs, ['ETIMEDOUT']);
+        proxy.release();
+        await client.send(signalInput(0, 'a'));
+        await eventually(() => bus.metrics.answered === 1, 'the answer');
+      },
+      { url: proxy.url },
+    );
+  } finally {
+    await proxy.close();
+  }
+});
+
+for (const what of ['has no room', 'waits for an answer'] as const) {
+  redisTest(
+    `a connection that breaks while the target ${what} is noticed, and a stop then gives the partition back`,
+    async (server) => {
+      const settings = server.settings({ inFlightMax: 1 });
+      await served(settings, async ({ bus, target, client, downs }) => {
+        target.answersAtOnce = false;
+        if (what === 'has no room') target.refusals = { code: 'OVERLOADED', count: Number.POSITIVE_INFINITY };
+        await client.send(signalInput(0, 'a'));
+        if (what === 'waits for an answer') await eventually(() => target.waiting === 1, 'the signal');
+        await server.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+        await eventually(() => downs.length === 1 && bus.metrics.state === 'up', 'the bus again');
+        await unlessHung(bus.stop(), 'the stop of the bus');
+        assert.is(await server.command('EXISTS', partitionKeys(settings).lease), 0);
+      });
+    },
+  );
+}
 
 test.run();

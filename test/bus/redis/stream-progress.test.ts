@@ -6,9 +6,9 @@ const STREAM = 'ml4t:{0}:in';
 
 function withInFlight(): StreamProgress {
   const progress = new StreamProgress(STREAM, null);
-  progress.inFlight.add({ id: '9-0', asOf: 4, reply: null, replyKind: 'enriched', sentUnder: null });
-  progress.inFlight.add({ id: '10-0', asOf: null, reply: () => ['PING'], replyKind: 'rejected', sentUnder: null });
-  progress.inFlight.add({ id: '11-0', asOf: 7, reply: null, replyKind: 'enriched', sentUnder: null });
+  progress.inFlight.add({ id: '9-0', asOf: 4, reply: null, replyKind: 'enriched', wasSent: false });
+  progress.inFlight.add({ id: '10-0', asOf: null, reply: () => ['PING'], replyKind: 'rejected', wasSent: false });
+  progress.inFlight.add({ id: '11-0', asOf: 7, reply: null, replyKind: 'enriched', wasSent: false });
   progress.position = '11-0';
   return progress;
 }
@@ -40,7 +40,7 @@ test('what another stream had come to says nothing about this one', () => {
 
 test('what is no longer pending is forgotten, whoever replied to it, and told of where the reply had left here', () => {
   const progress = withInFlight();
-  progress.inFlight.get('10-0')!.sentUnder = 'token';
+  progress.inFlight.get('10-0')!.wasSent = true;
   const replied = progress.keepOnly(new Set(['11-0']));
   assert.equal(progress.inFlight.ids(), ['11-0']);
   assert.equal(
@@ -56,7 +56,7 @@ test('the oldest entry in flight is the first in the stream, whatever came first
   const progress = new StreamProgress(STREAM, null);
   assert.is(progress.inFlight.oldest, null);
   for (const id of ['10-0', '9-5', '11-0']) {
-    progress.inFlight.add({ id, asOf: 0, reply: null, replyKind: 'enriched', sentUnder: null });
+    progress.inFlight.add({ id, asOf: 0, reply: null, replyKind: 'enriched', wasSent: false });
   }
   assert.is(progress.inFlight.oldest, '9-5');
 });

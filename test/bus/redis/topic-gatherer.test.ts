@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { openDialect } from '../../../src/bus/open-dialect.js';
 import { partitionKeys } from '../../../src/bus/redis/partition-keys.js';
 import type { RedisSettings } from '../../../src/bus/redis/redis-client.js';
+import { FIELDS_MAX } from '../../../src/bus/redis/scripts.js';
 import { StreamBus } from '../../../src/bus/redis/stream-bus.js';
 import { systemClock } from '../../../src/clock.js';
 import { silentLogger } from '../../support/captured-log.js';
@@ -91,5 +92,50 @@ redisTest('what the bus itself writes is not gathered, though the pattern matche
     assert.is(target.log.length, 8);
   });
 });
+
+redisTest('a stream that another process has gathered meanwhile is taken up where that one left it', async (server) => {
+  const settings = server.settings({ topicStreams: [BARS] });
+  await served(settings, async (target, bus) => {
+    const downs: string[] = [];
+    bus.events.on('busDown', ({ code }) => downs.push(code));
+    const add = async (k: number): Promise<unknown> =>
+      server.command('XADD', BARS, `${k}-0`, 'payload', payload(settings, barInput(0, k)));
+    await add(1);
+    await eventually(() => target.log.length > 0, 'the first bar');
+    await server.command('HSET', partitionKeys(settings).gathered, BARS, '2-0');
+    await add(3);
+    await eventually(() => target.log.length > 1, 'the bar behind that place');
+    assert.equal([target.log, downs], [['bar I0 1', 'bar I0 3'], ['RESYNC']]);
+  });
+});
+
+redisTest('streams of which one has far more entries come into one order too', async (server) => {
+  const settings = server.settings({ topicStreams: [PATTERN] });
+  for (let k = 1; k <= 20; k++) {
+    await server.command('XADD', BARS, `${k}-0`, 'payload', payload(settings, barInput(0, k)));
+    if (k === 10) await server.command('XADD', SIGNALS, `${k}-1`, 'payload', payload(settings, signalInput(0, 's')));
+  }
+  await served(settings, async (target) => {
+    await eventually(() => target.log.length >= 21, 'everything gathered');
+    const bars = Array.from({ length: 20 }, (_, k) => `bar I0 ${k + 1}`);
+    assert.equal(target.log, [...bars.slice(0, 10), 'signal I0 s', ...bars.slice(10)]);
+  });
+});
+
+redisTest(
+  'an entry with more fields than a script can pass on is gathered without the last of them',
+  async (server) => {
+    const settings = server.settings({ topicStreams: [BARS] });
+    const more = Array.from({ length: 3 * FIELDS_MAX }, (_, k) => `${k}`);
+    await server.command('XADD', BARS, '*', 'payload', payload(settings, barInput(0, 0)), ...more);
+    await served(settings, async (target) => {
+      await eventually(() => target.log.length > 0, 'the bar');
+      const [[, fields]] = (await server.command('XRANGE', partitionKeys(settings).input, '-', '+')) as [
+        [string, string[]],
+      ];
+      assert.is(fields.length, FIELDS_MAX);
+    });
+  },
+);
 
 test.run();
