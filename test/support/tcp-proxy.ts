@@ -9,6 +9,7 @@ export type Direction = 'sent' | 'received';
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
+  isSilent: boolean;
 }
 
 const HOST = '127.0.0.1';
@@ -20,6 +21,7 @@ export class TcpProxy {
   private readonly pairs = new Set<Pair>();
   private readonly held = new Set<Direction>();
   private isRefusing = false;
+  private lastWords: string | null = null;
   private openedCount = 0;
   private heldBytes: Record<Direction, number> = { sent: 0, received: 0 };
   private readonly waiting = new Set<() => void>();
@@ -85,6 +87,12 @@ export class TcpProxy {
     }
   }
 
+  /** The next connection over which a client sends this carries nothing from then on, this included. */
+  silenceAt(lastWords: string): void {
+    this.lastWords = lastWords;
+    this.heldBytes = { sent: 0, received: 0 };
+  }
+
   /** Resolves once something is kept in this direction. */
   async holds(direction: Direction): Promise<void> {
     await eventually(() => this.heldBytes[direction] > 0, `bytes that the proxy holds, ${direction} by the client`);
@@ -93,6 +101,7 @@ export class TcpProxy {
   /** Lets what is kept go on its way. */
   release(): void {
     this.held.clear();
+    for (const pair of this.pairs) pair.isSilent = false;
     for (const go of this.waiting) go();
     this.waiting.clear();
   }
@@ -110,34 +119,43 @@ export class TcpProxy {
       client.destroy();
       return;
     }
-    const pair = { client, server: connect(this.target, HOST) };
+    const pair = { client, server: connect(this.target, HOST), isSilent: false };
     this.pairs.add(pair);
-    this.carry('sent', pair.client, pair.server);
-    this.carry('received', pair.server, pair.client);
+    this.carry('sent', pair);
+    this.carry('received', pair);
   }
 
-  private carry(direction: Direction, from: Socket, to: Socket): void {
+  private carry(direction: Direction, pair: Pair): void {
+    const [from, to] = direction === 'sent' ? [pair.client, pair.server] : [pair.server, pair.client];
     let before: Promise<void> = Promise.resolve();
     from.setNoDelay(true);
     from.on('error', () => undefined);
     from.on('data', (bytes) => {
-      if (this.held.has(direction)) this.heldBytes[direction] += bytes.length;
-      before = this.pass(direction, bytes, to, before);
+      if (direction === 'sent' && this.lastWords !== null && bytes.includes(this.lastWords)) {
+        pair.isSilent = true;
+        this.lastWords = null;
+      }
+      if (this.holdsBack(direction, pair)) this.heldBytes[direction] += bytes.length;
+      before = this.pass(bytes, to, before, () => !this.holdsBack(direction, pair));
     });
     from.on('close', () => {
       void before.then(() => {
         to.end();
         to.destroySoon();
       });
-      for (const pair of this.pairs) if (pair.client.destroyed && pair.server.destroyed) this.pairs.delete(pair);
+      for (const each of this.pairs) if (each.client.destroyed && each.server.destroyed) this.pairs.delete(each);
     });
   }
 
-  private async pass(direction: Direction, bytes: Buffer, to: Socket, before: Promise<void>): Promise<void> {
+  private holdsBack(direction: Direction, pair: Pair): boolean {
+    return pair.isSilent || this.held.has(direction);
+  }
+
+  private async pass(bytes: Buffer, to: Socket, before: Promise<void>, passes: () => boolean): Promise<void> {
     const delayed = this.delayMs === 0 ? undefined : pause(this.delayMs);
     await before;
     await delayed;
-    while (this.held.has(direction) && !to.destroyed) await new Promise<void>((go) => this.waiting.add(go));
+    while (!passes() && !to.destroyed) await new Promise<void>((go) => this.waiting.add(go));
     if (!to.destroyed) to.write(bytes);
   }
 }

@@ -17,15 +17,15 @@ export interface RedisLinkOptions {
 export type OpenConnection = (name: string) => Promise<RedisConnection>;
 
 /**
- * Connections that belong together: when one of them breaks, or has not answered a PING for `leaseMs`, all are closed, and opened again after a pause, until {@link stop}.
+ * Connections that belong together: when one of them breaks, or has not answered a PING for `leaseMs`, even before all are of use, all are closed, and opened again after a pause,
+ * until {@link stop}.
  * Their owner is told only of the first failure of an outage and of its end.
  */
 export class RedisLink {
   /** Resolves once the first attempt has ended, whichever way. */
   readonly attempted: Promise<void>;
   private endAttempt: () => void = () => undefined;
-  private readonly stopped: Promise<null>;
-  private endAll: (nothing: null) => void = () => undefined;
+  private attempt: Attempt | null = null;
   private isStopped = false;
   private isDown = false;
   private running: Promise<void> | null = null;
@@ -33,9 +33,6 @@ export class RedisLink {
   constructor(private readonly options: RedisLinkOptions) {
     this.attempted = new Promise((resolve) => {
       this.endAttempt = resolve;
-    });
-    this.stopped = new Promise((resolve) => {
-      this.endAll = resolve;
     });
   }
 
@@ -48,7 +45,7 @@ export class RedisLink {
   async stop(): Promise<void> {
     this.isStopped = true;
     this.options.backoff.end();
-    this.endAll(null);
+    this.attempt?.end(null);
     this.endAttempt();
     await this.running;
   }
@@ -66,47 +63,72 @@ export class RedisLink {
 
   /** Until it breaks; null after {@link stop}. */
   private async live(): Promise<RedisFailure | null> {
-    const opened: RedisConnection[] = [];
-    const pulses: Pulse[] = [];
+    const attempt = new Attempt(this.options);
+    this.attempt = attempt;
     try {
-      await this.options.establish(async (name) => {
-        const connection = await this.open(name);
-        opened.push(connection);
-        return connection;
-      });
-      if (this.isStopped) return null;
-      this.options.backoff.reset();
-      this.isDown = false;
-      this.options.onUp();
-      this.endAttempt();
-      const silent = opened.map((connection) => this.silent(connection, pulses));
-      const ended = opened.map(({ ended }) => ended);
-      return await Promise.race([this.stopped, ...ended, ...silent]);
+      await Promise.race([this.options.establish((name) => attempt.open(name)), attempt.over]);
+      if (!attempt.isOver) this.up();
+      return await attempt.over;
     } catch (error) {
       if (!(error instanceof RedisFailure)) throw error;
       return this.isStopped ? null : error;
     } finally {
-      for (const pulse of pulses) pulse.end();
-      for (const connection of opened) connection.close();
+      attempt.end(null);
     }
   }
 
-  private async open(name: string): Promise<RedisConnection> {
-    const opening = RedisConnection.open(this.options.settings, name);
-    const connection = await Promise.race([opening, this.stopped]);
-    if (connection !== null) return connection;
-    opening.then(
-      (late) => late.close(),
-      () => undefined,
-    );
-    throw new RedisFailure('STOPPED', 'the link was stopped while it opened a connection');
+  private up(): void {
+    this.options.backoff.reset();
+    this.isDown = false;
+    this.options.onUp();
+    this.endAttempt();
+  }
+}
+
+/** Connections from the opening of the first until something goes wrong with any. */
+class Attempt {
+  /** Resolves with what went wrong, or with null after `end(null)`. */
+  readonly over: Promise<RedisFailure | null>;
+  isOver = false;
+  private tellOver: (failure: RedisFailure | null) => void = () => undefined;
+  private readonly opened: RedisConnection[] = [];
+  private readonly pulses: Pulse[] = [];
+
+  constructor(private readonly options: Pick<RedisLinkOptions, 'settings' | 'delay'>) {
+    this.over = new Promise((resolve) => {
+      this.tellOver = resolve;
+    });
   }
 
-  private silent(connection: RedisConnection, pulses: Pulse[]): Promise<RedisFailure> {
-    const { settings, delay } = this.options;
-    return new Promise((resolve) => {
-      pulses.push(new Pulse(connection, settings.leaseMs, delay, resolve));
+  /** Rejects, too, once it is over. */
+  async open(name: string): Promise<RedisConnection> {
+    const opening = RedisConnection.open(this.options.settings, name);
+    const over = this.over.then((failure) => {
+      throw failure ?? new RedisFailure('STOPPED', 'the link was stopped while it opened a connection');
     });
+    return Promise.race([opening.then((connection) => this.watched(connection)), over]);
+  }
+
+  /** Closes everything, also what is still being opened. Does nothing the second time. */
+  end(failure: RedisFailure | null): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    for (const pulse of this.pulses) pulse.end();
+    for (const connection of this.opened) connection.close();
+    this.tellOver(failure);
+  }
+
+  private watched(connection: RedisConnection): RedisConnection {
+    if (this.isOver) {
+      connection.close();
+      return connection;
+    }
+    const { settings, delay } = this.options;
+    const end = (failure: RedisFailure | null): void => this.end(failure);
+    this.opened.push(connection);
+    this.pulses.push(new Pulse(connection, settings.leaseMs, delay, end));
+    void connection.ended.then(end);
+    return connection;
   }
 }
 

@@ -402,6 +402,38 @@ redisTest('a bus that stops while nothing answers lets go of its timers and sock
   });
 });
 
+redisTest('a connection that falls silent at its subscription is given up too, at both ends', async (server) => {
+  await withProxy(server, async (proxy) => {
+    const settings = redisSettings({ url: proxy.url, ...LEASE });
+    proxy.silenceAt(settings.signalsChannel);
+    await withBus(settings, async (fixture) => {
+      await fixture.down(1);
+      assert.is(fixture.told.busDown[0]?.code, 'SILENT');
+      await fixture.up(1);
+      proxy.silenceAt(fixture.settings.enrichedChannel);
+      await unlessHung(listening(fixture.client()), 'the subscription of a client');
+    });
+  });
+});
+
+redisTest('both ends stop while their subscription is not confirmed', async (server) => {
+  await withProxy(server, async (proxy) => {
+    // So long that nothing but the stop ends the connection.
+    const settings = redisSettings({ url: proxy.url, leaseMs: 60_000 });
+    proxy.silenceAt(settings.signalsChannel);
+    const fixture = new Fixture(settings);
+    await proxy.holds('sent');
+    proxy.silenceAt(settings.enrichedChannel);
+    const heard = listening(fixture.client());
+    await proxy.holds('sent');
+    await fixture.close();
+    await heard;
+    assert.equal(fixture.told.busDown, []);
+    proxy.release();
+    await eventually(() => proxy.connections === 0, 'the end of the connections');
+  });
+});
+
 redisTest('a message that nobody listens to is not taken for sent', async (server) => {
   const client = new PubSubClient({
     settings: server.settings(),
