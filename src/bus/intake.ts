@@ -15,6 +15,9 @@ const BUSY: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['OVERLOADED', 'STORE_BE
 /** How long a bus waits before it tries the same message again, in milliseconds. */
 export const BUSY_PAUSE_MS = 2;
 
+/** How long the stop of a bus over Redis waits for signals on their way, in milliseconds: their answers may wait for a disk that takes nothing. */
+export const DRAIN_MS = 2000;
+
 /** What became of one message. */
 export type Applied =
   | { readonly kind: 'bar' }

@@ -105,7 +105,7 @@ export interface MessageBus {
   readonly position: BusPosition | null;
   /** Begins, and never fails because the other side is away: that is told by events, and tried again. */
   start(): void;
-  /** Takes no more messages, lets the signals on their way be answered, and lets go of everything. Idempotent. */
+  /** Takes no more messages, lets the signals on their way be answered, over Redis for two seconds at most, and lets go of everything. Idempotent. */
   stop(): Promise<void>;
 }
 

@@ -5,7 +5,7 @@ import type { Logger } from '../../log.js';
 import type { Delay } from '../../state/commit-loop.js';
 import { BusStatus } from '../bus-status.js';
 import type { Dialect, SequencePlace } from '../dialect.js';
-import { applyInput, BusCounts, rejected, replyTo, signalIdOf } from '../intake.js';
+import { applyInput, BusCounts, DRAIN_MS, rejected, replyTo, signalIdOf } from '../intake.js';
 import type { BusEvents, BusInput, BusMetrics, BusReply, BusTarget, MessageBus, Submission } from '../message-bus.js';
 import { SequenceGaps } from '../sequence-gaps.js';
 import { BACKOFF_DEFAULTS, Backoff, type BackoffOptions, waitingDelay } from './backoff.js';
@@ -26,8 +26,9 @@ export interface PubSubBusOptions {
 
 /**
  * Channels of a Redis server: at most once. A message that is published while this process, its connection or the server is away is gone, and so is a reply whose publication was
- * not confirmed: known losses are counted as `missing` and told by `busGap`, those of an outage as an unknown number. Losses among messages whose sender numbers them are counted
- * exactly, when the next one comes. Publishers cannot be slowed down, so what the target is too busy for, and signals beyond `inFlightMax`, are refused instead of kept.
+ * not confirmed, or that is not out {@link DRAIN_MS} after {@link stop}: known losses are counted as `missing` and told by `busGap`, those of an outage as an unknown number. Losses
+ * among messages whose sender numbers them are counted exactly, when the next one comes. Publishers cannot be slowed down, so what the target is too busy for, and signals beyond
+ * `inFlightMax`, are refused instead of kept.
  */
 export class PubSubBus implements MessageBus {
   /** Messages do not come again. */
@@ -44,6 +45,7 @@ export class PubSubBus implements MessageBus {
   private outbox: Outbox | null = null;
   private wasUp = false;
   private isStopping = false;
+  private isOver = false;
   private stopping: Promise<void> | null = null;
 
   constructor(private readonly options: PubSubBusOptions) {
@@ -151,12 +153,14 @@ export class PubSubBus implements MessageBus {
 
   /** Counts the reply as out, or as missing: one whose connection broke may have arrived all the same. `left`: either is known. */
   private publish(reply: BusReply, left: () => void): void {
+    if (this.isOver) return;
     const { settings, dialect, clock } = this.options;
     const [channel, payload] =
       reply.kind === 'enriched'
         ? [settings.enrichedChannel, dialect.encodeEnriched(reply.answer, clock.epochNs()).payload]
         : [settings.rejectedChannel, encodeRejection(reply.rejection)];
     this.outbox!.push(['PUBLISH', channel, payload], (received) => {
+      if (this.isOver) return;
       if (received instanceof RedisFailure) this.status.gap(1, `a reply may not have arrived: ${received.code}`);
       else this.counts.replied(reply);
       left();
@@ -170,14 +174,26 @@ export class PubSubBus implements MessageBus {
 
   private async shutDown(): Promise<void> {
     // The link lives until the replies are out, or known to be lost when it breaks.
-    if (this.leavingCount > 0) {
-      await new Promise<void>((resolve) => {
-        this.onLeft = resolve;
-      });
-    }
+    await this.drained();
+    this.isOver = true;
     await this.link.stop();
+    if (this.leavingCount > 0) this.status.gap(this.leavingCount, 'the bus stopped before these replies were out');
+    this.counts.inFlight = 0;
     this.counts.state = 'stopped';
     this.events.removeAllListeners();
+  }
+
+  /** Resolves when no reply is under way, or has been for too long. */
+  private async drained(): Promise<void> {
+    if (this.leavingCount === 0) return;
+    const { delay = waitingDelay } = this.options;
+    await new Promise<void>((resolve) => {
+      const takeBack = delay(DRAIN_MS, resolve);
+      this.onLeft = () => {
+        takeBack();
+        resolve();
+      };
+    });
   }
 }
 

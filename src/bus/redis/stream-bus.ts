@@ -8,7 +8,7 @@ import type { Logger } from '../../log.js';
 import type { BusPosition } from '../../loop/loop-snapshot.js';
 import { BusStatus } from '../bus-status.js';
 import type { Dialect } from '../dialect.js';
-import { BusCounts } from '../intake.js';
+import { BusCounts, DRAIN_MS } from '../intake.js';
 import type { BusEvents, BusMetrics, BusTarget, MessageBus } from '../message-bus.js';
 import { BACKOFF_DEFAULTS, Backoff, type BackoffOptions } from './backoff.js';
 import { InputTrimmer } from './input-trimmer.js';
@@ -20,9 +20,6 @@ import { StreamProgress } from './stream-progress.js';
 import { StreamSession } from './stream-session.js';
 import { takeUp } from './take-up.js';
 import { TopicGatherer } from './topic-gatherer.js';
-
-/** How long a stop waits for signals on their way. */
-const DRAIN_MS = 2000;
 
 export interface StreamBusParts {
   readonly settings: RedisSettings;

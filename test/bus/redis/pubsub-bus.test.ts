@@ -434,6 +434,29 @@ redisTest('both ends stop while their subscription is not confirmed', async (ser
   });
 });
 
+redisTest('a stop does not wait for ever for answers that never come: they are missing', async (server) => {
+  await withBus(server.settings(), async (fixture) => {
+    const { target, bus, told } = fixture;
+    const client = fixture.client();
+    const replies = await listening(client);
+    await fixture.up(1);
+    target.answersAtOnce = false;
+    for (const id of ['a', 'b']) await client.send(signalInput(0, id));
+    await eventually(() => target.waiting === 2, 'both signals');
+    await unlessHung(bus.stop(), 'the stop of a bus');
+    // Too late: they are counted already.
+    target.answerAll();
+    await new Promise(setImmediate);
+    const { state, missing, inFlight, answered } = bus.metrics;
+    assert.equal([state, missing, inFlight, answered], ['stopped', 2, 0, 0]);
+    assert.equal(
+      told.busGap.map((gap) => gap.missing),
+      [2],
+    );
+    assert.equal(replies, []);
+  });
+});
+
 redisTest('a message that nobody listens to is not taken for sent', async (server) => {
   const client = new PubSubClient({
     settings: server.settings(),
