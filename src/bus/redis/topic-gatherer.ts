@@ -36,10 +36,11 @@ export class TopicGatherer {
   /** Rejects with a {@link RedisFailure}. */
   static async open(session: StreamSession): Promise<TopicGatherer> {
     const { settings, consumer, clock } = session.parts;
-    return new TopicGatherer(session, await RedisConnection.open(settings, `${consumer}:topics`), clock);
+    const connection = await RedisConnection.open(settings, `${consumer}:topics`, READ_WAIT_MS + settings.leaseMs);
+    return new TopicGatherer(session, connection, clock);
   }
 
-  /** Gathers until it is closed. Rejects with a {@link RedisFailure} or FENCED. */
+  /** Gathers until it is closed. Rejects with a {@link RedisFailure}, also when the server owes a reply for `leaseMs`, or FENCED. */
   async run(): Promise<void> {
     const { delay } = this.session.parts;
     try {

@@ -10,6 +10,7 @@ import { silentLogger } from '../../support/captured-log.js';
 import { eventually } from '../../support/eventually.js';
 import { type RedisServer, redisTest } from '../../support/redis-server.js';
 import { barInput, ScriptedTarget, signalInput } from '../../support/scripted-target.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
 
 const BARS = 'trader-T-1:stream:data.bars.X';
 const SIGNALS = 'trader-T-1:stream:data.PrimarySignal*';
@@ -137,5 +138,25 @@ redisTest(
     });
   },
 );
+
+redisTest('a connection to the topics that is open and silent is given up', async (server) => {
+  const proxy = await TcpProxy.to(server.port);
+  try {
+    const settings = server.settings({ url: proxy.url, topicStreams: [BARS, SIGNALS], leaseMs: 500 });
+    await served(settings, async (target, bus) => {
+      const downs: string[] = [];
+      bus.events.on('busDown', ({ code }) => downs.push(code));
+      await topicsOf(server, settings, 0, 1);
+      await eventually(() => target.log.length >= 2, 'the first entries');
+      proxy.silenceAt(BARS);
+      await proxy.holds('sent');
+      await topicsOf(server, settings, 1, 1);
+      await eventually(() => target.log.length >= 4, 'the next entries');
+      assert.equal([target.log, downs.length], [wanted(2), 1]);
+    });
+  } finally {
+    await proxy.close();
+  }
+});
 
 test.run();
