@@ -5,7 +5,7 @@ import type { Dialect } from '../dialect.js';
 import type { BusClient, BusInput, BusReply } from '../message-bus.js';
 import { BACKOFF_DEFAULTS, Backoff, type BackoffOptions, waitingDelay } from './backoff.js';
 import { type RedisConnection, RedisFailure, type RedisSettings } from './redis-client.js';
-import { RedisLink } from './redis-link.js';
+import { RedisLink, type RedisLinkOptions } from './redis-link.js';
 import { decodeRejection } from './rejection-codec.js';
 
 export interface PubSubClientOptions {
@@ -22,26 +22,31 @@ export class PubSubClient implements BusClient {
   private readonly sending: RedisLink;
   private readonly hearing: RedisLink;
   private publisher: RedisConnection | null = null;
-  private subscribed: Promise<void>;
-  private onSubscribed: () => void = () => undefined;
+  /** Whether {@link listen} has to wait. */
+  private isDeaf = true;
+  private waiting: (() => void)[] = [];
 
   constructor(private readonly options: PubSubClientOptions) {
-    this.subscribed = new Promise((resolve) => {
-      this.onSubscribed = resolve;
-    });
-    this.sending = this.createLink(
-      async (open) => {
+    this.sending = this.createLink({
+      establish: async (open) => {
         this.publisher = await open('ml4t-sender');
       },
-      () => {
+      onUp: () => undefined,
+      onDown: () => {
         this.publisher = null;
       },
-    );
-    this.hearing = this.createLink(async (open) => {
-      const { enrichedChannel, rejectedChannel } = options.settings;
-      const subscriber = await open('ml4t-listener');
-      await subscriber.subscribe([enrichedChannel, rejectedChannel], (channel, payload) => this.hear(channel, payload));
-      this.onSubscribed();
+    });
+    this.hearing = this.createLink({
+      establish: async (open) => {
+        const { enrichedChannel, rejectedChannel } = options.settings;
+        const subscriber = await open('ml4t-listener');
+        const channels = [enrichedChannel, rejectedChannel];
+        await subscriber.subscribe(channels, (channel, payload) => this.hear(channel, payload));
+      },
+      onUp: () => this.endWaits(),
+      onDown: () => {
+        this.isDeaf = true;
+      },
     });
   }
 
@@ -57,18 +62,23 @@ export class PubSubClient implements BusClient {
     if (receivers === 0 && settings.url !== null) throw unavailable(`nobody listens to ${channel}`);
   }
 
-  /** Waits for the server when it is away. */
+  /** Waits for the server when it is away, until {@link close}. */
   async listen(onReply: (reply: BusReply) => void): Promise<void> {
     this.listeners.add(onReply);
     this.hearing.start();
-    await this.subscribed;
+    if (this.isDeaf) await new Promise<void>((resolve) => this.waiting.push(resolve));
   }
 
   async close(): Promise<void> {
     this.publisher = null;
     this.listeners.clear();
-    this.onSubscribed();
+    this.endWaits();
     await Promise.all([this.sending.stop(), this.hearing.stop()]);
+  }
+
+  private endWaits(): void {
+    this.isDeaf = false;
+    for (const resolve of this.waiting.splice(0)) resolve();
   }
 
   private async publish(channel: string, payload: Buffer | string): Promise<unknown> {
@@ -101,19 +111,9 @@ export class PubSubClient implements BusClient {
     }
   }
 
-  private createLink(
-    establish: ConstructorParameters<typeof RedisLink>[0]['establish'],
-    onDown: () => void = () => undefined,
-  ): RedisLink {
+  private createLink(callbacks: Pick<RedisLinkOptions, 'establish' | 'onUp' | 'onDown'>): RedisLink {
     const { settings, delay = waitingDelay, backoff = BACKOFF_DEFAULTS } = this.options;
-    return new RedisLink({
-      settings,
-      delay,
-      backoff: new Backoff(backoff),
-      establish,
-      onUp: () => undefined,
-      onDown,
-    });
+    return new RedisLink({ settings, delay, backoff: new Backoff(backoff), ...callbacks });
   }
 }
 

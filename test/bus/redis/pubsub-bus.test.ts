@@ -457,6 +457,28 @@ redisTest('a stop does not wait for ever for answers that never come: they are m
   });
 });
 
+redisTest('who listens during an outage waits for its end', async (server) => {
+  await withProxy(server, async (proxy) => {
+    await withBus(server.settings(), async (fixture) => {
+      await fixture.up(1);
+      const client = fixture.client(redisSettings({ url: proxy.url }));
+      await listening(client);
+      proxy.refuse();
+      proxy.cut();
+      await proxy.openedAtLeast(2);
+      let isListening = false;
+      const second = listening(client).finally(() => {
+        isListening = true;
+      });
+      await proxy.openedAtLeast(proxy.opened + 1);
+      assert.not(isListening);
+      proxy.accept();
+      const replies = await unlessHung(second, 'the new subscription');
+      await answers(fixture.client(), replies, 'a');
+    });
+  });
+});
+
 redisTest('a message that nobody listens to is not taken for sent', async (server) => {
   const client = new PubSubClient({
     settings: server.settings(),
