@@ -3,7 +3,10 @@ import { z } from 'zod';
 const count = z.int().positive();
 /** Names of keys and channels: text that a hash tag can hold. */
 const keyPart = z.string().regex(/^[^{}\s]+$/, 'no braces, no blanks');
-const redisUrl = z.string().regex(/^rediss?:\/\//, 'begins with redis:// or rediss://');
+const redisUrl = z
+  .string()
+  .regex(/^rediss?:\/\//, { error: 'begins with redis:// or rediss://', abort: true })
+  .refine(isReadable, 'is a URL, with `%25` for a `%` in the user or the password');
 
 export const redisSchema = z.strictObject({
   url: redisUrl.nullable().default(null),
@@ -57,4 +60,16 @@ export function redisIssues({ redis, dataDir }: RedisPart): { path: string; mess
     issues.push({ path: 'redis.answerWhenRecorded', message: 'nothing is recorded without a dataDir' });
   }
   return issues;
+}
+
+/** Whether the client library can read the address. */
+function isReadable(url: string): boolean {
+  try {
+    const { username, password } = new URL(url);
+    decodeURIComponent(username);
+    decodeURIComponent(password);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -370,9 +370,22 @@ test('a bus has one server, named by its scheme, and is told nothing about what 
   assert.equal(pathsOf({ redis: { url: 'redis://a', answerWhenRecorded: true } }), ['redis.answerWhenRecorded']);
 });
 
+test('an address that the client library cannot read is refused; what is encoded in it can be read', () => {
+  for (const url of ['redis://secret:x@h:port', 'redis://u:secret%@h', 'rediss://se%cret:x@h', 'redis://[']) {
+    assert.equal(pathsOf({ redis: { url } }), ['redis.url'], url);
+    assert.equal(pathsOf({ redis: { cluster: ['redis://a', url] } }), ['redis.cluster.1'], url);
+  }
+  for (const url of ['redis://u:100%25@h:1/2', 'rediss://:p%40ss@[::1]:6379', 'redis://h?family=6']) {
+    assert.is(OrchestratorConfig.parse({ redis: { url } }).redis.url, url);
+  }
+});
+
 test('an error about an address does not repeat it: it may hold a password', () => {
-  const error = configErrorOf(() => OrchestratorConfig.parse({ redis: { url: 'http://user:secret@x' } }));
-  assert.not.match(JSON.stringify({ ...error, message: error.message }), 'secret');
+  for (const url of ['http://user:secret@x', 'redis://user:secret@x:port', 'redis://user:secret%@x']) {
+    const error = configErrorOf(() => OrchestratorConfig.parse({ redis: { url } }));
+    assert.is(error.code, 'CONFIG_INVALID');
+    assert.not.match(JSON.stringify({ ...error, message: error.message, stack: error.stack }), 'secret');
+  }
 });
 
 test('what the client library is to be given is handed on as it is, certificates too', () => {
