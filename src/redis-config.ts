@@ -56,6 +56,11 @@ export function redisIssues({ redis, dataDir }: RedisPart): { path: string; mess
   if (isCluster && redis.mode === 'pubsub') {
     issues.push({ path: 'redis.mode', message: 'a cluster mends its subscriptions untold: take streams' });
   }
+  const taken = new Set([redis.signalsChannel, redis.barsChannel]);
+  for (const channel of ['enrichedChannel', 'rejectedChannel'] as const) {
+    if (taken.has(redis[channel])) issues.push({ path: `redis.${channel}`, message: 'another channel has that name' });
+    taken.add(redis[channel]);
+  }
   if (redis.answerWhenRecorded && dataDir === null) {
     issues.push({ path: 'redis.answerWhenRecorded', message: 'nothing is recorded without a dataDir' });
   }

@@ -370,6 +370,20 @@ test('a bus has one server, named by its scheme, and is told nothing about what 
   assert.equal(pathsOf({ redis: { url: 'redis://a', answerWhenRecorded: true } }), ['redis.answerWhenRecorded']);
 });
 
+test('channels of pub/sub have different names, but bars and signals may come over the same', () => {
+  OrchestratorConfig.parse({ redis: { signalsChannel: 'a', barsChannel: 'a' } });
+  // The bus would refuse its own replies, or a client could not tell them apart.
+  for (const [taken, reply] of [
+    ['signalsChannel', 'enrichedChannel'],
+    ['signalsChannel', 'rejectedChannel'],
+    ['barsChannel', 'enrichedChannel'],
+    ['barsChannel', 'rejectedChannel'],
+    ['enrichedChannel', 'rejectedChannel'],
+  ]) {
+    assert.equal(pathsOf({ redis: { [taken!]: 'a', [reply!]: 'a' } }), [`redis.${reply}`]);
+  }
+});
+
 test('an address that the client library cannot read is refused; what is encoded in it can be read', () => {
   for (const url of ['redis://secret:x@h:port', 'redis://u:secret%@h', 'rediss://se%cret:x@h', 'redis://[']) {
     assert.equal(pathsOf({ redis: { url } }), ['redis.url'], url);
