@@ -105,6 +105,7 @@ export class PubSubBus implements MessageBus {
         this.counts.ignored++;
         return;
       case 'invalid':
+        this.note(decoded.place);
         this.refuse(decoded.error, decoded.signalId, payload);
         return;
       case 'input':

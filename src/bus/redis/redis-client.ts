@@ -120,7 +120,6 @@ export function describeServer(settings: RedisSettings): string {
 }
 
 function describeUrl(text: string): string {
-  if (!URL.canParse(text)) return 'an address that is no URL';
   const { protocol, host, pathname } = new URL(text);
   return `${protocol}//${host}${pathname === '/' ? '' : pathname}`;
 }

@@ -514,4 +514,19 @@ async function eventuallySends(client: PubSubClient, input: Parameters<PubSubCli
   }, 'a message that is taken');
 }
 
+redisTest('a numbered message that is refused is not missing', async (server) => {
+  const settings = server.settings();
+  await withBus(settings, async (fixture) => {
+    const { bus } = fixture;
+    await fixture.up(1);
+    for (const sequence of [1n, 2n, 3n]) {
+      const place = { source: 'x', sequence };
+      const message = sequence === 2n ? toBytes({ kind: 'invalid', place }) : numbered(barInput(0, 0), place);
+      await server.command('PUBLISH', settings.barsChannel, message);
+    }
+    await eventually(() => bus.metrics.bars === 2, 'the bars');
+    assert.equal([bus.metrics.rejected, bus.metrics.missing], [1, 0]);
+  });
+});
+
 test.run();
