@@ -46,8 +46,9 @@ export class StreamClient implements BusClient {
     this.keys = partitionKeys(settings);
   }
 
-  /** Messages that are sent in one turn reach the stream together, in their order, all or none: a server that is short of memory lets no later one pass an earlier. */
+  /** Messages that are sent in one turn reach the stream together, in their order, all or none: a server that is short of memory lets no later one pass an earlier. After {@link close} none is sent. */
   async send(input: BusInput): Promise<void> {
+    if (this.ending.signal.aborted) throw unavailable(closed());
     const fields = frameFields(this.dialect.encodeInput(input));
     this.turn ??= this.openTurn();
     this.turn.args.push(fields.length, ...fields);
@@ -79,11 +80,11 @@ export class StreamClient implements BusClient {
     }
   }
 
-  /** `from`: replies after this entry of each stream, from the first on by {@link STREAM_START}; by default those from now on. Rejects with BUS_UNAVAILABLE. */
+  /** `from`: replies after this entry of each stream, from the first on by {@link STREAM_START}; by default those from now on. Rejects with BUS_UNAVAILABLE, once the client is closed too. */
   async listen(onReply: (reply: BusReply) => void, from?: EntryId): Promise<void> {
     let connection: RedisConnection | null = null;
     try {
-      connection = await RedisConnection.open(this.settings, 'ml4t:listener', COMMAND_MS);
+      connection = await this.openListener();
       const places = new Map<string, EntryId>();
       for (const stream of [this.keys.output, this.keys.dead]) {
         places.set(stream, from ?? (await newestOf(connection, stream)));
@@ -106,6 +107,18 @@ export class StreamClient implements BusClient {
     await Promise.all(this.listeners);
   }
 
+  /** A connection that {@link close} breaks, whatever it waits for. */
+  private async openListener(): Promise<RedisConnection> {
+    const { signal } = this.ending;
+    const connection = await RedisConnection.open(this.settings, 'ml4t:listener', COMMAND_MS);
+    const close = (): void => connection.close();
+    signal.addEventListener('abort', close);
+    void connection.ended.then(() => signal.removeEventListener('abort', close));
+    if (!signal.aborted) return connection;
+    close();
+    throw closed();
+  }
+
   private async follow(
     first: RedisConnection,
     places: Map<string, EntryId>,
@@ -116,7 +129,7 @@ export class StreamClient implements BusClient {
     this.ending.signal.addEventListener('abort', () => backoff.end());
     while (!this.ending.signal.aborted) {
       try {
-        connection ??= await RedisConnection.open(this.settings, 'ml4t:listener', COMMAND_MS);
+        connection ??= await this.openListener();
         await this.readReplies(connection, places, onReply);
         backoff.reset();
       } catch (error) {
@@ -134,24 +147,18 @@ export class StreamClient implements BusClient {
     places: Map<string, EntryId>,
     onReply: (reply: BusReply) => void,
   ): Promise<void> {
-    const close = (): void => connection.close();
-    this.ending.signal.addEventListener('abort', close);
-    try {
-      const streams = ['STREAMS', ...places.keys(), ...places.values()];
-      for (const [stream, entries] of streamsOf(
-        await connection.call('XREAD', 'COUNT', READ_COUNT, 'BLOCK', READ_WAIT_MS, ...streams),
-      )) {
-        for (const entry of entries) {
-          places.set(stream, entry.id);
-          const reply =
-            stream === this.keys.dead
-              ? { kind: 'rejected' as const, rejection: rejectionOf(entry) }
-              : this.answerOf(entry);
-          if (reply !== null) onReply(reply);
-        }
+    const streams = ['STREAMS', ...places.keys(), ...places.values()];
+    for (const [stream, entries] of streamsOf(
+      await connection.call('XREAD', 'COUNT', READ_COUNT, 'BLOCK', READ_WAIT_MS, ...streams),
+    )) {
+      for (const entry of entries) {
+        places.set(stream, entry.id);
+        const reply =
+          stream === this.keys.dead
+            ? { kind: 'rejected' as const, rejection: rejectionOf(entry) }
+            : this.answerOf(entry);
+        if (reply !== null) onReply(reply);
       }
-    } finally {
-      this.ending.signal.removeEventListener('abort', close);
     }
   }
 
@@ -176,6 +183,10 @@ async function openSender(settings: RedisSettings): Promise<Sender> {
 async function newestOf(connection: RedisConnection, stream: string): Promise<EntryId> {
   const [newest] = entriesOf(await connection.call('XREVRANGE', stream, '+', '-', 'COUNT', 1));
   return newest?.id ?? STREAM_START;
+}
+
+function closed(): RedisFailure {
+  return new RedisFailure('CLOSED', 'the client was closed');
 }
 
 function unavailable(error: unknown): unknown {

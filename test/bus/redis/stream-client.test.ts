@@ -2,13 +2,26 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openDialect } from '../../../src/bus/open-dialect.js';
 import { partitionKeys } from '../../../src/bus/redis/partition-keys.js';
+import type { RedisSettings } from '../../../src/bus/redis/redis-client.js';
 import { StreamClient } from '../../../src/bus/redis/stream-client.js';
+import { eventually } from '../../support/eventually.js';
 import { type RedisServer, redisTest } from '../../support/redis-server.js';
+import { refusalOf } from '../../support/refusal.js';
 import { signalInput } from '../../support/scripted-target.js';
 
 const COUNT = 100;
 /** Room for some of the messages that are sent at once, and not for all. */
 const ROOM_BYTES = 200_000;
+
+function clientOf(settings: RedisSettings): StreamClient {
+  return new StreamClient(settings, openDialect({ redis: settings, userFeatures: [] }));
+}
+
+/** Resolves once the server has none of a client. */
+async function noConnection(server: RedisServer): Promise<void> {
+  const names = async (): Promise<string> => String(await server.command('CLIENT', 'LIST'));
+  await eventually(async () => !(await names()).includes('name=ml4t:'), 'the end of the connections');
+}
 
 async function memoryUsed(server: RedisServer): Promise<number> {
   return Number(/used_memory:(\d+)/.exec(String(await server.command('INFO', 'memory')))![1]);
@@ -16,8 +29,7 @@ async function memoryUsed(server: RedisServer): Promise<number> {
 
 redisTest('of messages that are sent together a server without memory takes all or none', async (server) => {
   const settings = server.settings();
-  const dialect = openDialect({ redis: settings, userFeatures: [] });
-  const client = new StreamClient(settings, dialect);
+  const client = clientOf(settings);
   const { input } = partitionKeys(settings);
   const ids = Array.from({ length: COUNT }, (_, k) => `${k}`.padStart(10, '0'));
   const bars = Array.from({ length: 100 }, (_, k) => ({
@@ -44,11 +56,22 @@ redisTest('of messages that are sent together a server without memory takes all 
 
 redisTest('what was sent before the client is closed is in the stream', async (server) => {
   const settings = server.settings();
-  const client = new StreamClient(settings, openDialect({ redis: settings, userFeatures: [] }));
+  const client = clientOf(settings);
   const sent = client.send(signalInput(0, 'last'));
   await client.close();
   await sent;
   assert.is(await server.command('XLEN', partitionKeys(settings).input), 1);
+});
+
+redisTest('a client that is closed sends nothing more, and leaves no connection', async (server) => {
+  const settings = server.settings();
+  const client = clientOf(settings);
+  const opening = client.listen(() => undefined);
+  await client.close();
+  assert.is((await refusalOf(() => opening)).code, 'BUS_UNAVAILABLE');
+  assert.is((await refusalOf(() => client.send(signalInput(0, 'late')))).code, 'BUS_UNAVAILABLE');
+  await noConnection(server);
+  assert.is(await server.command('XLEN', partitionKeys(settings).input), 0);
 });
 
 test.run();
