@@ -12,6 +12,8 @@ import { StreamClient } from './redis/stream-client.js';
 export interface StrategyClient extends BusClient {
   /** As {@link listen}, beginning with the oldest reply that is kept. Rejects with USAGE where none is. */
   listenFromStart(onReply: (reply: BusReply) => void): Promise<void>;
+  /** Rejects with what ended a listener; never resolves. */
+  readonly failed: Promise<never>;
 }
 
 /** The other end of the configured bus. It connects when it is first used. Throws USAGE where no server is configured. */
@@ -32,6 +34,7 @@ export function openBusClient(
       listenFromStart: async () => {
         throw new OrchestratorError('USAGE', 'pub/sub keeps no replies', { field: 'redis.mode' });
       },
+      failed: new Promise(() => undefined),
       close: () => client.close(),
     };
   }
@@ -40,6 +43,7 @@ export function openBusClient(
     send: (input) => client.send(input),
     listen: (onReply) => client.listen(onReply),
     listenFromStart: (onReply) => client.listen(onReply, STREAM_START),
+    failed: client.failed,
     close: () => client.close(),
   };
 }

@@ -84,6 +84,7 @@ async function sendSignal(
         if (idOf(one) === signalId) onReply(one);
       });
       await send();
+      await client.failed;
     });
     print(json ? replyJson(reply) : renderReply(reply));
     if (reply.kind === 'rejected') process.exitCode = 1;
@@ -169,7 +170,7 @@ async function tail(
     const listening = options.fromStart ? client.listenFromStart(onReply) : client.listen(onReply);
     // Pub/sub waits for a server that is away; whoever interrupts does not.
     await Promise.race([listening, aborted(stop)]);
-    await Promise.race([aborted(stop), aborted(enough.signal)]);
+    await Promise.race([aborted(stop), aborted(enough.signal), client.failed]);
   });
 }
 

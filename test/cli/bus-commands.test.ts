@@ -259,6 +259,13 @@ redisTest(
   { requirepass: 'another' },
 );
 
+redisTest('what the server refuses while tail listens is one line and exit code 1', async (server) => {
+  await server.command('SET', 'ml4t:{0}:out', 'no stream');
+  const { status, text } = await refused(['tail', '--from-start', '--redis', server.url]);
+  assert.is(status, 1);
+  assert.match(text, /^WRONGTYPE: .* \[BUS_UNAVAILABLE\]$/);
+});
+
 test('what is wrong on the command line is refused with its field and exit code 2, before anything is sent', async () => {
   const url = `redis://:${SECRET}@127.0.0.1:${await freePort()}`;
   const signal = ['send-signal', '--instrument', INSTRUMENT, '--redis', url];

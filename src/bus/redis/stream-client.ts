@@ -17,6 +17,8 @@ const READ_WAIT_MS = 1000;
 const READ_COUNT = 500;
 /** A server that says nothing for so long is away. */
 const COMMAND_MS = READ_WAIT_MS + 5000;
+/** Refusals that only come again. Others pass, as LOADING does. */
+const LASTING = new Set(['NOAUTH', 'NOPERM', 'WRONGPASS', 'WRONGTYPE']);
 
 /** The connection that messages leave over, with what the server knows of scripts. */
 interface Sender {
@@ -32,6 +34,9 @@ interface Turn {
 
 /** A strategy's end of a partition. What it has sent is in the stream; replies are read from the streams, so a connection that breaks loses none. */
 export class StreamClient implements BusClient {
+  /** Rejects with what ended a listener: BUS_UNAVAILABLE where the server refuses, or what was thrown while a reply was heard. A server that is away ends none. */
+  readonly failed: Promise<never>;
+  private fail: (reason: unknown) => void = () => undefined;
   private readonly keys: PartitionKeys;
   private readonly ending = new AbortController();
   private sender: Promise<Sender> | null = null;
@@ -44,6 +49,10 @@ export class StreamClient implements BusClient {
     private readonly logger: Logger = createLogger(),
   ) {
     this.keys = partitionKeys(settings);
+    this.failed = new Promise((_resolve, reject) => {
+      this.fail = reject;
+    });
+    this.failed.catch(() => undefined);
   }
 
   /** Messages that are sent in one turn reach the stream together, in their order, all or none: a server that is short of memory lets no later one pass an earlier. After {@link close} none is sent. */
@@ -90,8 +99,7 @@ export class StreamClient implements BusClient {
         places.set(stream, from ?? (await newestOf(connection, stream)));
       }
       const following = this.follow(connection, places, onReply);
-      // What ends it is told by `close`, and meanwhile ends nothing else.
-      following.catch(() => undefined);
+      following.catch(this.fail);
       this.listeners.push(following);
     } catch (error) {
       connection?.close();
@@ -127,19 +135,22 @@ export class StreamClient implements BusClient {
     let connection: RedisConnection | null = first;
     const backoff = new Backoff();
     this.ending.signal.addEventListener('abort', () => backoff.end());
-    while (!this.ending.signal.aborted) {
-      try {
-        connection ??= await this.openListener();
-        await this.readReplies(connection, places, onReply);
-        backoff.reset();
-      } catch (error) {
-        if (!(error instanceof RedisFailure)) throw error;
-        connection?.close();
-        connection = null;
-        await backoff.wait();
+    try {
+      while (!this.ending.signal.aborted) {
+        try {
+          connection ??= await this.openListener();
+          await this.readReplies(connection, places, onReply);
+          backoff.reset();
+        } catch (error) {
+          if (!(error instanceof RedisFailure) || LASTING.has(error.code)) throw unavailable(error);
+          connection?.close();
+          connection = null;
+          await backoff.wait();
+        }
       }
+    } finally {
+      connection?.close();
     }
-    connection?.close();
   }
 
   private async readReplies(

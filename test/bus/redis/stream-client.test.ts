@@ -1,9 +1,12 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { BusReply } from '../../../src/bus/message-bus.js';
 import { openDialect } from '../../../src/bus/open-dialect.js';
+import { STREAM_START } from '../../../src/bus/redis/entry-id.js';
 import { partitionKeys } from '../../../src/bus/redis/partition-keys.js';
 import type { RedisSettings } from '../../../src/bus/redis/redis-client.js';
 import { StreamClient } from '../../../src/bus/redis/stream-client.js';
+import { OrchestratorError } from '../../../src/errors.js';
 import { eventually } from '../../support/eventually.js';
 import { type RedisServer, redisTest } from '../../support/redis-server.js';
 import { refusalOf } from '../../support/refusal.js';
@@ -72,6 +75,46 @@ redisTest('a client that is closed sends nothing more, and leaves no connection'
   assert.is((await refusalOf(() => client.send(signalInput(0, 'late')))).code, 'BUS_UNAVAILABLE');
   await noConnection(server);
   assert.is(await server.command('XLEN', partitionKeys(settings).input), 0);
+});
+
+redisTest('a listener ends, and says why, at what would only come again', async (server) => {
+  const settings = server.settings();
+  const { output, dead } = partitionKeys(settings);
+  const deaf = clientOf(settings);
+  await deaf.listen(() => {
+    throw new OrchestratorError('USAGE', 'deaf');
+  });
+  await server.command('XADD', dead, '*', 'code', 'USAGE');
+  assert.is((await refusalOf(() => deaf.failed)).message, 'deaf');
+  await noConnection(server);
+  assert.is((await refusalOf(() => deaf.close())).message, 'deaf');
+
+  const refused = clientOf(settings);
+  await server.command('SET', output, 'no stream');
+  await refused.listen(() => undefined, STREAM_START);
+  const refusal = await refusalOf(() => refused.failed);
+  assert.is(refusal.code, 'BUS_UNAVAILABLE');
+  assert.match(refusal.message, /^WRONGTYPE: /);
+  await noConnection(server);
+  assert.is(await refusalOf(() => refused.close()), refusal);
+});
+
+redisTest('a listener goes on after what passes: a server that was away, a refusal for a moment', async (server) => {
+  const settings = server.settings();
+  const client = clientOf(settings);
+  const replies: BusReply[] = [];
+  await client.listen((reply) => replies.push(reply));
+  const unblocked = async (): Promise<boolean> => {
+    const [, id] = /id=(\d+) .*name=ml4t:listener/.exec(String(await server.command('CLIENT', 'LIST'))) ?? [];
+    return id !== undefined && (await server.command('CLIENT', 'UNBLOCK', id, 'ERROR')) === 1;
+  };
+  for (const outage of [() => server.restart(), () => eventually(unblocked, 'a read to refuse')]) {
+    await outage();
+    const heard = replies.length;
+    await server.command('XADD', partitionKeys(settings).dead, '*', 'code', 'USAGE');
+    await Promise.race([eventually(() => replies.length > heard, 'a reply after it'), client.failed]);
+  }
+  await client.close();
 });
 
 test.run();
