@@ -5,10 +5,10 @@ import type { BusClient, BusReply } from './message-bus.js';
 import { openDialect } from './open-dialect.js';
 import { STREAM_START } from './redis/entry-id.js';
 import { PubSubClient } from './redis/pubsub-client.js';
-import { hasServer } from './redis/redis-client.js';
-import { StreamClient } from './redis/stream-client.js';
+import { hasServer, RedisConnection, type RedisSettings } from './redis/redis-client.js';
+import { StreamClient, unavailable } from './redis/stream-client.js';
 
-/** A strategy's end of a bus that may keep its replies. */
+/** A strategy's end of a bus that may keep its replies. Listening rejects with BUS_UNAVAILABLE where the server cannot be reached; one that goes away later is waited for. */
 export interface StrategyClient extends BusClient {
   /** As {@link listen}, beginning with the oldest reply that is kept. Rejects with USAGE where none is. */
   listenFromStart(onReply: (reply: BusReply) => void): Promise<void>;
@@ -30,7 +30,10 @@ export function openBusClient(
     const client = new PubSubClient({ settings: redis, dialect, logger });
     return {
       send: (input) => client.send(input),
-      listen: (onReply) => client.listen(onReply),
+      listen: async (onReply) => {
+        await trySubscribing(redis);
+        await client.listen(onReply);
+      },
       listenFromStart: async () => {
         throw new OrchestratorError('USAGE', 'pub/sub keeps no replies', { field: 'redis.mode' });
       },
@@ -46,4 +49,17 @@ export function openBusClient(
     failed: client.failed,
     close: () => client.close(),
   };
+}
+
+/** What {@link PubSubClient.listen} does, but once: that would wait for a server that is away. */
+async function trySubscribing(settings: RedisSettings): Promise<void> {
+  let connection: RedisConnection | null = null;
+  try {
+    connection = await RedisConnection.open(settings, 'ml4t-listener', settings.leaseMs);
+    await connection.subscribe([settings.enrichedChannel, settings.rejectedChannel], () => undefined);
+  } catch (error) {
+    throw unavailable(error);
+  } finally {
+    connection?.close();
+  }
 }

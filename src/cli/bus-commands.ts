@@ -2,7 +2,6 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Command } from 'commander';
 import type { BusReply } from '../bus/message-bus.js';
 import { openBusClient, type StrategyClient } from '../bus/open-client.js';
-import { RedisFailure } from '../bus/redis/redis-client.js';
 import { systemClock } from '../clock.js';
 import type { OrchestratorConfig } from '../config.js';
 import { OrchestratorError } from '../errors.js';
@@ -178,9 +177,6 @@ async function withClient<T>(config: OrchestratorConfig, work: (client: Strategy
   const client = openBusClient(config, createLogger(process.env.ML4T_LOG_LEVEL ?? 'error'));
   try {
     return await work(client);
-  } catch (error) {
-    if (!(error instanceof RedisFailure)) throw error;
-    throw new OrchestratorError('BUS_UNAVAILABLE', `${error.code}: ${error.message}`, { cause: error });
   } finally {
     await client.close();
   }

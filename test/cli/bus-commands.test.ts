@@ -266,6 +266,15 @@ redisTest('what the server refuses while tail listens is one line and exit code 
   assert.match(text, /^WRONGTYPE: .* \[BUS_UNAVAILABLE\]$/);
 });
 
+test('over pub/sub nobody waits for a server that cannot be reached', async () => {
+  const bus = ['--mode', 'pubsub', '--redis', `redis://127.0.0.1:${await freePort()}`];
+  for (const command of [['tail'], ['send-signal', '--instrument', INSTRUMENT, '--side', '1', '--wait']]) {
+    const { status, text } = await refused([...command, ...bus]);
+    assert.is(status, 1);
+    assert.match(text, /^ECONNREFUSED: .* \[BUS_UNAVAILABLE\]$/);
+  }
+});
+
 test('what is wrong on the command line is refused with its field and exit code 2, before anything is sent', async () => {
   const url = `redis://:${SECRET}@127.0.0.1:${await freePort()}`;
   const signal = ['send-signal', '--instrument', INSTRUMENT, '--redis', url];

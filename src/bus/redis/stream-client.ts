@@ -200,7 +200,8 @@ function closed(): RedisFailure {
   return new RedisFailure('CLOSED', 'the client was closed');
 }
 
-function unavailable(error: unknown): unknown {
+/** BUS_UNAVAILABLE for a {@link RedisFailure}; any other error as it is. */
+export function unavailable(error: unknown): unknown {
   if (!(error instanceof RedisFailure)) return error;
   return new OrchestratorError('BUS_UNAVAILABLE', `${error.code}: ${error.message}`, { cause: error });
 }
