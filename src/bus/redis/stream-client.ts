@@ -17,6 +17,8 @@ const READ_WAIT_MS = 1000;
 const READ_COUNT = 500;
 /** A server that says nothing for so long is away. */
 const COMMAND_MS = READ_WAIT_MS + 5000;
+/** One command has so many arguments; of a turn with more the messages go in several. */
+const ARGS_TOGETHER = 10_000;
 /** Refusals that only come again. Others pass, as LOADING does. */
 const LASTING = new Set(['NOAUTH', 'NOPERM', 'WRONGPASS', 'WRONGTYPE']);
 
@@ -55,11 +57,11 @@ export class StreamClient implements BusClient {
     this.failed.catch(() => undefined);
   }
 
-  /** Messages that are sent in one turn reach the stream together, in their order, all or none: a server that is short of memory lets no later one pass an earlier. After {@link close} none is sent. */
+  /** Messages that are sent in one turn reach the stream together, in their order, all or none as far as one command goes: a server that is short of memory lets no later one pass an earlier. After {@link close} none is sent. */
   async send(input: BusInput): Promise<void> {
     if (this.ending.signal.aborted) throw unavailable(closed());
     const fields = frameFields(this.dialect.encodeInput(input));
-    this.turn ??= this.openTurn();
+    if (this.turn === null || this.turn.args.length > ARGS_TOGETHER) this.turn = this.openTurn();
     this.turn.args.push(fields.length, ...fields);
     await this.turn.added;
   }
@@ -67,7 +69,7 @@ export class StreamClient implements BusClient {
   private openTurn(): Turn {
     const args: RedisArgument[] = [];
     const added = turnEnds().then(() => {
-      this.turn = null;
+      if (this.turn?.args === args) this.turn = null;
       return this.add(args);
     });
     return { args, added };
