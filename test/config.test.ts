@@ -395,7 +395,8 @@ test('an address that the client library cannot read is refused; what is encoded
 });
 
 test('an error about an address does not repeat it: it may hold a password', () => {
-  for (const url of ['http://user:secret@x', 'redis://user:secret@x:port', 'redis://user:secret%@x']) {
+  const urls = ['http://user:secret@x', 'redis://user:secret@x:port', 'redis://user:secret%@x', 'redis://:secret@'];
+  for (const url of [...urls, 'redis://:%zzsecret@ho st']) {
     const error = configErrorOf(() => OrchestratorConfig.parse({ redis: { url } }));
     assert.is(error.code, 'CONFIG_INVALID');
     assert.not.match(JSON.stringify({ ...error, message: error.message, stack: error.stack }), 'secret');

@@ -57,6 +57,20 @@ redisTest('of messages that are sent together a server without memory takes all 
   await client.close();
 });
 
+redisTest('a turn of more messages than one command takes reaches the stream in order too', async (server) => {
+  const settings = server.settings();
+  const client = new StreamClient(settings, openDialect({ redis: settings, userFeatures: [] }));
+  const count = 50_000;
+  await Promise.all(Array.from({ length: count }, (_, k) => client.send(signalInput(0, `${k}`))));
+  const entries = (await server.command('XRANGE', partitionKeys(settings).input, '-', '+')) as [string, string[]][];
+  const ids = entries.map(([, fields]) => JSON.parse(fields[1]!).signalId as string);
+  assert.equal(
+    ids,
+    Array.from({ length: count }, (_, k) => `${k}`),
+  );
+  await client.close();
+});
+
 redisTest('what was sent before the client is closed is in the stream', async (server) => {
   const settings = server.settings();
   const client = clientOf(settings);

@@ -40,8 +40,11 @@ async function served(
 
 async function topicsOf(server: RedisServer, settings: RedisSettings, from: number, count: number): Promise<void> {
   for (let k = from; k < from + count; k++) {
-    await server.command('XADD', BARS, '*', 'topic', 'data.bars.X', 'payload', payload(settings, barInput(0, k)));
-    await server.command('XADD', SIGNALS, '*', 'topic', 'x', 'payload', payload(settings, signalInput(0, `s${k}`)));
+    // Both may be written within a millisecond, where only ids of one's own have an order across streams.
+    const add = (stream: string, place: number, topic: string, input: Parameters<typeof payload>[1]) =>
+      server.command('XADD', stream, `${k + 1}-${place}`, 'topic', topic, 'payload', payload(settings, input));
+    await add(BARS, 1, 'data.bars.X', barInput(0, k));
+    await add(SIGNALS, 2, 'x', signalInput(0, `s${k}`));
   }
 }
 
@@ -152,7 +155,8 @@ redisTest('a connection to the topics that is open and silent is given up', asyn
       await proxy.holds('sent');
       await topicsOf(server, settings, 1, 1);
       await eventually(() => target.log.length >= 4, 'the next entries');
-      assert.equal([target.log, downs.length], [wanted(2), 1]);
+      assert.equal(target.log, wanted(2));
+      assert.ok(downs.length > 0);
     });
   } finally {
     await proxy.close();
