@@ -7,7 +7,7 @@ import type { OrchestratorConfig } from '../config.js';
 import { OrchestratorError } from '../errors.js';
 import { createLogger } from '../log.js';
 import { addBusOptions, type BusOptions, busConfigOf } from './bus-options.js';
-import { aborted, interruption } from './interruption.js';
+import { aborted, interruptionOrEndOfStdout } from './interruption.js';
 import { addMarketOptions, type MarketOptions, simulatedSource, sourceOf } from './job-options.js';
 import { marketMessages } from './market-messages.js';
 import { loadPrimary, openMarket } from './market-source.js';
@@ -55,7 +55,7 @@ export function addBusCommands(program: Command, print: (text: string) => void):
     .option('--json', 'the counts as JSON', false)
     .action((file: string | undefined, options: BarsOptions) => sendBars(file, options, print));
   addBusOptions(program.command('tail'))
-    .description('print every reply of the partition, until SIGINT')
+    .description('print every reply of the partition, until SIGINT or while somebody reads')
     .option('--from-start', 'begin with the oldest reply that is kept', false)
     .option('--count <n>', 'end after so many', Number)
     .option(...CONFIG)
@@ -154,14 +154,12 @@ async function tail(
   print: (text: string) => void,
 ): Promise<void> {
   const limit = options.count === undefined ? Number.POSITIVE_INFINITY : wholeNumber('count', options.count, 1);
-  const stop = interruption(systemClock);
+  const stop = interruptionOrEndOfStdout(systemClock);
   await withClient(busConfigOf(options), async (client) => {
     let printed = 0;
     const enough = new AbortController();
-    // Whoever reads may have had enough.
-    process.stdout.once('error', () => enough.abort());
     const onReply = (reply: BusReply): void => {
-      if (printed === limit) return;
+      if (printed === limit || stop.aborted) return;
       printed++;
       print(options.json ? replyJson(reply) : renderReply(reply));
       if (printed === limit) enough.abort();

@@ -19,6 +19,19 @@ export function interruption(clock: Clock): AbortSignal {
   return controller.signal;
 }
 
+/** Aborted by an {@link interruption}, or once stdout takes nothing more, which throws no error then: a reader that is gone has had enough, anything else is exit code 1. */
+export function interruptionOrEndOfStdout(clock: Clock): AbortSignal {
+  const controller = new AbortController();
+  process.stdout.on('error', ({ code, message }: NodeJS.ErrnoException) => {
+    if (controller.signal.aborted) return;
+    controller.abort();
+    if (code === 'EPIPE') return;
+    process.stderr.write(`ml4t: stdout: ${message}\n`);
+    process.exitCode = 1;
+  });
+  return AbortSignal.any([interruption(clock), controller.signal]);
+}
+
 /** Resolves when it is aborted. */
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

@@ -10,7 +10,7 @@ import { ML4TOrchestrator } from '../orchestrator.js';
 import type { TrainingProgress } from '../training/train-model.js';
 import type { TrainingSeries } from '../training/training-series.js';
 import { NO_BUS } from './bus-options.js';
-import { aborted, interruption } from './interruption.js';
+import { aborted, interruptionOrEndOfStdout } from './interruption.js';
 import type { ServeEvent } from './serve-events.js';
 
 export interface ServeParts {
@@ -23,11 +23,11 @@ export interface ServeParts {
 }
 
 /**
- * Serves one partition of the configured bus until SIGINT or SIGTERM, and stays while Redis is away. What it is to learn first, it learns before it takes messages: the first of them is answered
+ * Serves one partition of the configured bus until SIGINT or SIGTERM, or until what it tells cannot be written to stdout, and stays while Redis is away. What it is to learn first, it learns before it takes messages: the first of them is answered
  * by the model. The bars of a lesson are not served: the store holds what came over the bus.
  */
 export async function serve({ config, lesson, tell, onProgress, onTrained }: ServeParts): Promise<void> {
-  const stop = interruption(systemClock);
+  const stop = interruptionOrEndOfStdout(systemClock);
   const logger = createLogger(process.env.ML4T_LOG_LEVEL ?? 'error');
   const isKept = config.dataDir !== null || config.modelPath !== null;
   const temporary = lesson === null || isKept ? null : await mkdtemp(join(tmpdir(), 'ml4t-model-'));

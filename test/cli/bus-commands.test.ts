@@ -175,24 +175,31 @@ redisTest('nobody who answers within the wait is an error', async (server) => {
   assert.is(await lengthOf(server, 'in'), 1);
 });
 
-redisTest('tail prints dead letters, on one line whatever they hold, until it is interrupted', async (server) => {
-  const serving = started(['run', '--redis', server.url]);
-  await serving.printed('bus up');
-  const [tail, json] = [[], ['--json']].map((flags) => started(['tail', '--redis', server.url, ...flags]));
-  await tailing(server, 2);
-  const payload = JSON.stringify({ type: 'signal', signalId: 'a\u001b[2J\nb\u202e', instrumentId: 'X', signal: 7 });
-  await server.command('XADD', 'ml4t:{0}:in', '*', 'payload', payload);
-  await server.command('XADD', 'ml4t:{0}:in', '*', 'payload', 'no JSON');
-  await tail!.printed('rejected', 2);
-  await json!.printed('rejected', 2);
-  assert.is(await tail!.interrupted(), 0);
-  assert.is(await json!.interrupted(), 0);
-  assert.match(tail!.lines[0]!, /^rejected signal a\\u\{1b\}\[2J\\u\{a\}b\\u\{202e\}: .*\[INVALID_SIGNAL, signal\]$/);
-  assert.match(tail!.lines[1]!, /^rejected a message: .*\[PAYLOAD_MALFORMED\b.*\]$/);
-  const letter = JSON.parse(json!.lines[0]!) as { payloadBase64: string; signalId: string };
-  assert.is(Buffer.from(letter.payloadBase64, 'base64').toString(), payload);
-  assert.is(await serving.interrupted(), 0);
-});
+redisTest(
+  'tail prints dead letters, on one line whatever they hold, until it is interrupted or nobody reads them',
+  async (server) => {
+    const serving = started(['run', '--redis', server.url]);
+    await serving.printed('bus up');
+    const [tail, json] = [[], ['--json']].map((flags) => started(['tail', '--redis', server.url, ...flags]));
+    await tailing(server, 2);
+    const payload = JSON.stringify({ type: 'signal', signalId: 'a\u001b[2J\nb\u202e', instrumentId: 'X', signal: 7 });
+    await server.command('XADD', 'ml4t:{0}:in', '*', 'payload', payload);
+    await server.command('XADD', 'ml4t:{0}:in', '*', 'payload', 'no JSON');
+    await tail!.printed('rejected', 2);
+    await json!.printed('rejected', 2);
+    assert.is(await tail!.interrupted(), 0);
+    // More than are read at once: the first that cannot be written is not the last.
+    const more = "for i = 1, 1000 do redis.call('XADD', KEYS[1], '*', 'reason', 'unread') end";
+    json!.child.stdout!.destroy();
+    await server.command('EVAL', more, 1, 'ml4t:{0}:dead');
+    assert.equal([await json!.ended(), json!.errors], [0, '']);
+    assert.match(tail!.lines[0]!, /^rejected signal a\\u\{1b\}\[2J\\u\{a\}b\\u\{202e\}: .*\[INVALID_SIGNAL, signal\]$/);
+    assert.match(tail!.lines[1]!, /^rejected a message: .*\[PAYLOAD_MALFORMED\b.*\]$/);
+    const letter = JSON.parse(json!.lines[0]!) as { payloadBase64: string; signalId: string };
+    assert.is(Buffer.from(letter.payloadBase64, 'base64').toString(), payload);
+    assert.is(await serving.interrupted(), 0);
+  },
+);
 
 redisTest(
   'send-bars goes on after Redis was killed: every bar is there, in order but for what was sent again',

@@ -114,6 +114,17 @@ redisTest('a second process on a partition stands by, and takes over when the fi
   assert.is(await heir.interrupted(), 0);
 });
 
+redisTest('a process that nobody reads ends in order when it has something to tell', async (server) => {
+  const lease = 'ml4t:{0}:lease';
+  await server.command('SET', lease, 'another', 'PX', 60_000);
+  const serving = started(['run', '--redis', server.url]);
+  await serving.printed('standing by');
+  serving.child.stdout!.destroy();
+  await server.command('DEL', lease);
+  assert.equal([await serving.ended(), serving.errors], [0, '']);
+  assert.is(await server.command('GET', lease), null, 'the partition is free');
+});
+
 redisTest('a signal that npm passes on again is one, and a second one ends the process at once', async (server) => {
   const serving = started(['run', '--redis', server.url]);
   await serving.printed('bus up');
