@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { openDialect } from '../../../src/bus/open-dialect.js';
@@ -7,6 +8,7 @@ import { systemClock } from '../../../src/clock.js';
 import type { BusPosition } from '../../../src/loop/loop-snapshot.js';
 import { silentLogger } from '../../support/captured-log.js';
 import { eventually } from '../../support/eventually.js';
+import { README } from '../../support/readme.js';
 import { settled } from '../../support/redis-drill-streams.js';
 import { redisTest } from '../../support/redis-server.js';
 import { barInput, ScriptedTarget, signalInput } from '../../support/scripted-target.js';
@@ -419,5 +421,31 @@ for (const what of ['has no room', 'waits for an answer'] as const) {
     },
   );
 }
+
+redisTest('a user who may do what the README lists is enough', async (server) => {
+  const listed = /and the commands `([^`]+)`/.exec(readFileSync(README, 'utf8'))![1]!;
+  const rules = ['on', '>secret', '~ml4t:*', ...listed.split(' ').map((command) => `+${command}`)];
+  await server.command('ACL', 'SETUSER', 'owner', ...rules);
+  const settings = server.settings({ topicStreams: ['ml4t:topic:*'] });
+  const url = server.url.replace('//', '//owner:secret@');
+  await served(
+    settings,
+    async ({ bus, target, client, downs }) => {
+      const { payload } = openDialect({ redis: settings, userFeatures: [] }).encodeInput(barInput(0, 0));
+      await server.command('XADD', 'ml4t:topic:bars', '*', 'payload', Buffer.from(payload));
+      await eventually(() => bus.metrics.bars === 1, 'the bar of a topic');
+      target.answersAtOnce = false;
+      await client.send(signalInput(0, 'a'));
+      await client.send(signalInput(0, 'b', 2));
+      await eventually(() => bus.metrics.rejected === 1, 'the rejection');
+      await server.command('CLIENT', 'KILL', 'USER', 'owner');
+      await eventually(() => downs.length > 0 && bus.metrics.state === 'up', 'the bus again');
+      target.answerAll();
+      await eventually(() => bus.metrics.answered === 1, 'the answer');
+      assert.is(downs.length, 1, `${downs}`);
+    },
+    { url },
+  );
+});
 
 test.run();
