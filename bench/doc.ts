@@ -21,7 +21,8 @@ writeFileSync(
 
 function render({ machine, rounds, results }: ResultsFile): string {
   const { cpu, cores, node } = machine;
-  const intro = `Medians of ${rounds} rounds, each bench in a fresh process: ${cores} x ${cpu}, node ${node}. Quantiles are in microseconds; under a load they count from the instant a signal was due.`;
+  const runs = rounds === 1 ? 'One round' : `Medians of ${rounds} rounds`;
+  const intro = `${runs}, each bench in a fresh process: ${cores} x ${cpu}, node ${node}. Quantiles are in microseconds; under a load they count from the instant a signal was due.`;
   const parts = results.map(({ bench, workload, figures }) => {
     const names = Object.keys(figures);
     const prefixes = names.filter((name) => name.endsWith(', p99.9')).map((name) => name.slice(0, -', p99.9'.length));

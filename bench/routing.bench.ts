@@ -5,7 +5,7 @@ import { oneInFlight, poissonLoad } from './load.js';
 import { checkAnswer, type Figure, lower, median, quantileFigures, report, SMOKE, told } from './measure.js';
 
 const INSTRUMENTS = SMOKE ? 50 : 1000;
-const RATES = [60_000, 100_000];
+const RATES = [30_000, 60_000];
 const SECONDS = SMOKE ? 0.02 : 2;
 const IDLE_MS = SMOKE ? 100 : 5_000;
 const SAMPLE_MS = 5;
