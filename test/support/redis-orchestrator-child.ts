@@ -1,5 +1,6 @@
 import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { setImmediate } from 'node:timers/promises';
 import type { OrchestratorConfigInput } from '../../src/config.js';
 import { ML4TOrchestrator } from '../../src/orchestrator.js';
 import { silentLogger } from './captured-log.js';
@@ -26,6 +27,9 @@ say(`started ${orchestrator.model!.modelId}`);
 async function obey(line: string): Promise<void> {
   if (line === 'metrics') say(`metrics ${JSON.stringify(orchestrator.busMetrics)}`);
   if (line === 'heap') {
+    globalThis.gc!();
+    // The memory of buffers is swept beside the thread; a second collection first waits for that of the first.
+    await setImmediate();
     globalThis.gc!();
     say(`heap ${process.memoryUsage().heapUsed + process.memoryUsage().external}`);
   }
