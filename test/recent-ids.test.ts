@@ -1,33 +1,46 @@
+import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { RecentIds } from '../src/recent-ids.js';
+import { KNOWN, RecentIds } from '../src/recent-ids.js';
+import { PROPERTY_RUNS } from './support/sizes.js';
 
-test('an id is new once', () => {
+test('an id is new once, and has a place of its own', () => {
   const ids = new RecentIds(3);
   assert.equal(
     ['a', 'b', 'a', 'c', 'c', 'b'].map((id) => ids.add(id)),
-    [true, true, false, true, false, false],
+    [0, 1, KNOWN, 2, KNOWN, KNOWN],
+  );
+  assert.equal(
+    ['a', 'b', 'c', 'd'].map((id) => ids.placeOf(id)),
+    [0, 1, 2, -1],
   );
 });
 
-test('the newest ids are remembered, the oldest forgotten, and one that comes again is among the newest', () => {
-  const ids = new RecentIds(3);
-  for (const id of ['a', 'b', 'c', 'c', 'b']) ids.add(id);
-  assert.ok(['a', 'b', 'c'].every((id) => ids.has(id)));
-  for (const id of ['d', 'e']) ids.add(id);
-  assert.not.ok(ids.has('a'), 'b and c came again');
-  assert.ok(['b', 'c', 'd', 'e'].every((id) => ids.has(id)));
-});
-
-test('as many as promised are remembered and never twice as many, however many came', () => {
-  const ids = new RecentIds(100);
-  for (let k = 0; k < 1050; k++) {
-    ids.add(`${k}`);
-    const known = Array.from({ length: k + 1 }, (_, id) => id).filter((id) => ids.has(`${id}`));
-    const first = known[0]!;
-    assert.equal(known.length, k + 1 - first, 'the newest without a hole');
-    assert.ok(known.length >= Math.min(100, k + 1) && known.length < 200, `${known.length}`);
-  }
+test('the newest ids are known, each in its place, and no other, whatever came before', () => {
+  const capacity = fc.nat({ max: 20 }).map((more) => more + 1);
+  const ids = fc.array(fc.nat({ max: 60 }), { maxLength: 400, size: 'max' });
+  fc.assert(
+    fc.property(capacity, ids, (count, list) => {
+      const recent = new RecentIds(count);
+      const places = new Map<string, number>();
+      let added = 0;
+      for (const id of list.map(String)) {
+        if (places.has(id)) {
+          assert.is(recent.add(id), KNOWN);
+          continue;
+        }
+        const place = added++ % count;
+        for (const [other, its] of places) if (its === place) places.delete(other);
+        places.set(id, place);
+        assert.is(recent.add(id), place);
+        for (let other = 0; other <= 60; other++) {
+          assert.is(recent.placeOf(`${other}`), places.get(`${other}`) ?? -1);
+          assert.is(recent.has(`${other}`), places.has(`${other}`));
+        }
+      }
+    }),
+    { numRuns: PROPERTY_RUNS },
+  );
 });
 
 test.run();

@@ -31,7 +31,7 @@ import { ModelKeeper } from './model-keeper.js';
 import { monitorOptionsOf } from './monitor-options.js';
 import { openSignalsOf } from './open-signals.js';
 import { Promotion } from './promotion.js';
-import { RECORDED_SIGNALS_MIN, RecordedSignals } from './recorded-signals.js';
+import { RECORDED_SIGNALS, RecordedSignals } from './recorded-signals.js';
 import { Retrainer } from './retrainer.js';
 import { signalRecordOf, watchedAnswerOf } from './signal-record.js';
 import { storedSeries } from './stored-series.js';
@@ -305,7 +305,7 @@ export class ClosedLoop {
     const newestOf = (id: string): number => (store.indexOf(id) < 0 ? -1 : store.newest(store.indexOf(id)));
     const { openFloor } = snapshot;
     const { labels } = snapshot.config;
-    const recentFrom = Math.max(0, this.nextOrdinal - RECORDED_SIGNALS_MIN);
+    const recentFrom = Math.max(0, this.nextOrdinal - RECORDED_SIGNALS);
     const open = openSignalsOf(stored, openFloor, labels.maxHoldingBars, newestOf, recentFrom, (record) =>
       this.recorded.add(record.signalId, { ...record, timestamp: record.timestampNs }),
     );

@@ -1,15 +1,28 @@
 import type { SignalEvent } from '../market/events.js';
-import { RecentIds } from '../recent-ids.js';
+import { KNOWN, RecentIds } from '../recent-ids.js';
 
-/** Signals remembered at the least: a producer that sends one again does so soon. */
-export const RECORDED_SIGNALS_MIN = 65_536;
+/** Signals remembered: a producer that sends one again does so soon. */
+export const RECORDED_SIGNALS = 65_536;
 
 /** The newest recorded signals. One that is sent again is answered again, but neither recorded nor followed a second time. */
 export class RecordedSignals {
-  private readonly ids = new RecentIds(RECORDED_SIGNALS_MIN);
+  private readonly ids = new RecentIds(RECORDED_SIGNALS);
+  /** By the place of its id, what tells a signal from others that are given it. */
+  private readonly instrumentIds: string[] = [];
+  private readonly timestamps = new BigInt64Array(RECORDED_SIGNALS);
+  /** Signals with the id of another one. */
+  private readonly namesakes = new RecentIds(RECORDED_SIGNALS);
 
   /** False for a signal that is known: the same id for the same instrument and time. An id that is given to another signal makes no same one. */
   add(signalId: string, { instrumentId, timestamp }: Pick<SignalEvent, 'instrumentId' | 'timestamp'>): boolean {
-    return this.ids.add(`${signalId}\n${instrumentId}\n${timestamp}`);
+    const place = this.ids.add(signalId);
+    if (place !== KNOWN) {
+      this.instrumentIds[place] = instrumentId;
+      this.timestamps[place] = timestamp;
+      return true;
+    }
+    const known = this.ids.placeOf(signalId);
+    if (this.instrumentIds[known] === instrumentId && this.timestamps[known] === timestamp) return false;
+    return this.namesakes.add(`${signalId}\n${instrumentId}\n${timestamp}`) !== KNOWN;
   }
 }

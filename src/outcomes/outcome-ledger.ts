@@ -17,8 +17,8 @@ import {
   withUnitKnown,
 } from './outcome-event.js';
 
-/** Closed signals that are at least remembered, so that a late outcome is refused as such. */
-export const CLOSED_IDS_MIN = 65_536;
+/** Closed signals that are remembered, so that a late outcome is refused as such. */
+export const CLOSED_IDS = 65_536;
 /** Closed signals that may wait in the list of ordinals beside as many as are open. */
 const CLOSED_ORDINALS_MAX = 1024;
 
@@ -55,7 +55,7 @@ export interface OpenRecord<P> {
  */
 export class OutcomeLedger<P> {
   private readonly signals = new Map<string, OpenSignal<P>>();
-  private readonly closedIds = new RecentIds(CLOSED_IDS_MIN);
+  private readonly closedIds = new RecentIds(CLOSED_IDS);
   private readonly books: (InstrumentBook<P> | undefined)[] = [];
   /** Signals by ordinal; closed ones stay until they come to the front or are too many. */
   private readonly ordinals = new OrderedQueue<OpenSignal<P>>((a, b) => a.signal.ordinal < b.signal.ordinal);

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import type { Bar } from '../../src/market/bar.js';
 import type { OutcomeEvent } from '../../src/market/events.js';
 import type { SuppliedOutcome } from '../../src/outcomes/outcome-event.js';
-import { CLOSED_IDS_MIN } from '../../src/outcomes/outcome-ledger.js';
+import { CLOSED_IDS } from '../../src/outcomes/outcome-ledger.js';
 import { MINUTE_NS } from '../support/market.js';
 import { refusalOf } from '../support/refusal.js';
 import { barAt, type LiveOptions, LiveRun, type Signal, type Told } from './live-run.js';
@@ -349,9 +349,9 @@ test('an unknown signal and one whose horizon has closed are told apart', async 
   };
   assert.equal(await refusal('s0'), ['OUTCOME_FINAL', 'signalId']);
   assert.equal(await refusal('s1'), ['UNKNOWN_SIGNAL', 'signalId']);
-  for (let k = 0; k < CLOSED_IDS_MIN; k++) run.ledger.follow(run.signal({ signalId: `n${k}`, instrument: -1 }));
+  for (let k = 0; k < CLOSED_IDS; k++) run.ledger.follow(run.signal({ signalId: `n${k}`, instrument: -1 }));
   assert.equal(await refusal('n0'), ['OUTCOME_FINAL', 'signalId']);
-  for (let k = 0; k < CLOSED_IDS_MIN; k++) run.ledger.follow(run.signal({ signalId: `m${k}`, instrument: -1 }));
+  for (let k = 0; k < CLOSED_IDS; k++) run.ledger.follow(run.signal({ signalId: `m${k}`, instrument: -1 }));
   assert.equal(await refusal('s0'), ['UNKNOWN_SIGNAL', 'signalId'], 'what closed long ago is forgotten');
 });
 
