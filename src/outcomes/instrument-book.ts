@@ -17,6 +17,9 @@ export class InstrumentBook<P> {
   isAdvancing = false;
   /** The bars its signals are followed on. */
   readonly path: BarPath;
+  /** The unit that was worked out last, and of which bar: signals of one instrument come many to a bar. */
+  private unit = Number.NaN;
+  private unitBar = -1;
 
   constructor(
     private readonly reader: FeatureStoreReader,
@@ -41,7 +44,12 @@ export class InstrumentBook<P> {
   /** ATR(14, simple) of a bar, the same bits as of the whole series; NaN where the bars that make it up are not in the ring. */
   unitAt(asOf: number): number {
     const isStored = asOf >= 0 && asOf <= this.newest && Math.max(asOf - ATR_PERIOD, 0) >= this.oldest;
-    return isStored ? averageTrueRangeAt(this.path, asOf) : Number.NaN;
+    if (!isStored) return Number.NaN;
+    if (asOf !== this.unitBar) {
+      this.unit = averageTrueRangeAt(this.path, asOf);
+      this.unitBar = asOf;
+    }
+    return this.unit;
   }
 
   tsEventNs(sequence: number): bigint {
