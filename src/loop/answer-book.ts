@@ -25,7 +25,7 @@ const WAITING_MAX = 1024;
 
 /**
  * Takes answers off their path: what is kept of one costs a copy of its row, and everything else happens when the book is entered, before the next bar and at the latest
- * when the event loop has its turn. Answers are entered in the order they were given.
+ * in the turn of the event loop after the next, when the answers are on their way. Answers are entered in the order they were given.
  */
 export class AnswerBook {
   private waiting: GivenAnswer[] = [];
@@ -48,10 +48,7 @@ export class AnswerBook {
     if (this.waiting.length >= WAITING_MAX) this.enterAll();
     if (this.isScheduled) return;
     this.isScheduled = true;
-    setImmediate(() => {
-      this.isScheduled = false;
-      this.enterAll();
-    });
+    setImmediate(() => setImmediate(this.enterScheduled));
   }
 
   enterAll(): void {
@@ -61,6 +58,11 @@ export class AnswerBook {
     this.page = new Page(this);
     page.entered(this.enter(waiting));
   }
+
+  private readonly enterScheduled = (): void => {
+    this.isScheduled = false;
+    this.enterAll();
+  };
 }
 
 /** Rows in one piece of memory: a piece for each costs several times as much as its copy. */

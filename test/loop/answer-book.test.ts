@@ -40,10 +40,12 @@ function give(book: AnswerBook, id: string, row: Float32Array | null = null): Re
   return recording;
 }
 
-test('answers are entered together and in their order, once the event loop has its turn', async () => {
+test('answers are entered together and in their order, a turn of the event loop after the one in which they may leave', async () => {
   const { book, pages } = bookOf();
   for (const id of ['a', 'b', 'c']) give(book, id);
   assert.equal(pages, []);
+  await nextTurn();
+  assert.equal(pages, [], 'whatever sends them on has its turn first');
   await nextTurn();
   assert.equal(pages, [['a', 'b', 'c']]);
   give(book, 'd');

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { EntryId } from './entry-id.js';
 import { ReadPace } from './read-pace.js';
 import type { StreamEntry } from './stream-entries.js';
@@ -27,9 +28,12 @@ export async function readNew(session: StreamSession): Promise<void> {
       await progress.inFlight.change();
       continue;
     }
-    const entries = await session.read(Math.min(pace.count, room));
+    const wanted = Math.min(pace.count, room);
+    const entries = await session.read(wanted);
     pace.took(entries);
     await takeAll(session, entries);
+    // More that is there already is asked for at once, so that the server brings it while replies are made; else the replies leave first.
+    if (entries.length < wanted) await nextTurn();
   }
   session.checkFailure();
 }

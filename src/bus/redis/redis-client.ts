@@ -68,23 +68,21 @@ export class RedisConnection {
     try {
       return await this.client.callBuffer(name, ...args);
     } catch (error) {
-      throw this.failure ?? failureOf(error);
+      throw this.failed(error);
     }
   }
 
   /** Commands in one write. Never rejects: a command that is refused, or has no reply when the connection breaks, has its {@link RedisFailure} in the place of the reply. */
   async batch(commands: readonly RedisCommand[]): Promise<unknown[]> {
+    // A pipeline around it would take longer than the command itself.
+    if (commands.length === 1) return [await this.call(...commands[0]!).catch((failure: RedisFailure) => failure)];
     const pipeline = this.client.pipeline();
     for (const command of commands) pipeline.callBuffer(...command);
     const replies = await pipeline
       .exec()
       .catch((error: Error) => commands.map((): [Error, undefined] => [error, undefined]));
     invariant(replies !== null, 'a pipeline that is no transaction has replies');
-    return replies.map((pair) => {
-      const error = pair[0];
-      if (error === null) return pair[1];
-      return error.name === 'ReplyError' ? failureOf(error) : (this.failure ?? failureOf(error));
-    });
+    return replies.map(([error, reply]) => (error === null ? reply : this.failed(error)));
   }
 
   async subscribe(channels: readonly string[], onMessage: (channel: string, payload: Buffer) => void): Promise<void> {
@@ -92,7 +90,7 @@ export class RedisConnection {
     try {
       await this.client.subscribe(...channels);
     } catch (error) {
-      throw this.failure ?? failureOf(error);
+      throw this.failed(error);
     }
   }
 
@@ -105,6 +103,12 @@ export class RedisConnection {
     this.closed = true;
     // Of one that has ended the client would wait for the end, and keep the process alive.
     if (this.client.status !== 'end') this.client.disconnect();
+  }
+
+  /** What a command failed of: the server's refusal of it, or what broke the connection. */
+  private failed(error: unknown): RedisFailure {
+    const failure = failureOf(error);
+    return error instanceof Error && error.name === 'ReplyError' ? failure : (this.failure ?? failure);
   }
 }
 
