@@ -61,6 +61,30 @@ redisTest('streams of topics come into one order: that in which they were writte
   });
 });
 
+redisTest(
+  'entries of many fields, of which one command takes only some, are gathered all and in order',
+  async (server) => {
+    const settings = server.settings({ topicStreams: [BARS, SIGNALS] });
+    const filler = Array.from({ length: FIELDS_MAX - 2 }, () => 'x');
+    const count = 30;
+    for (let k = 0; k < count; k++) {
+      await server.command('XADD', BARS, `${k + 1}-1`, 'payload', payload(settings, barInput(0, k)), ...filler);
+      await server.command(
+        'XADD',
+        SIGNALS,
+        `${k + 1}-2`,
+        'payload',
+        payload(settings, signalInput(0, `s${k}`)),
+        ...filler,
+      );
+    }
+    await served(settings, async (target) => {
+      await eventually(() => target.log.length >= 2 * count, 'everything gathered');
+      assert.equal(target.log, wanted(count));
+    });
+  },
+);
+
 redisTest('each entry is gathered once, however often the owner changes', async (server) => {
   const settings = server.settings({ topicStreams: [BARS, SIGNALS], leaseMs: 500 });
   for (let round = 0; round < 3; round++) {
