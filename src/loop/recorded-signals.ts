@@ -10,8 +10,8 @@ export class RecordedSignals {
   /** By the place of its id, what tells a signal from others that are given it. */
   private readonly instrumentIds: string[] = [];
   private readonly timestamps = new BigInt64Array(RECORDED_SIGNALS);
-  /** Signals with the id of another one. */
-  private readonly namesakes = new RecentIds(RECORDED_SIGNALS);
+  /** Signals that came with the id of another one; null while there was none. */
+  private namesakes: RecentIds | null = null;
 
   /** False for a signal that is known: the same id for the same instrument and time. An id that is given to another signal makes no same one. */
   add(signalId: string, { instrumentId, timestamp }: Pick<SignalEvent, 'instrumentId' | 'timestamp'>): boolean {
@@ -19,10 +19,16 @@ export class RecordedSignals {
     if (place !== KNOWN) {
       this.instrumentIds[place] = instrumentId;
       this.timestamps[place] = timestamp;
-      return true;
+      // The signal whose id it had may be forgotten before it.
+      return this.namesakes === null || !this.namesakes.has(nameOf(signalId, instrumentId, timestamp));
     }
     const known = this.ids.placeOf(signalId);
     if (this.instrumentIds[known] === instrumentId && this.timestamps[known] === timestamp) return false;
-    return this.namesakes.add(`${signalId}\n${instrumentId}\n${timestamp}`) !== KNOWN;
+    this.namesakes ??= new RecentIds(RECORDED_SIGNALS);
+    return this.namesakes.add(nameOf(signalId, instrumentId, timestamp)) !== KNOWN;
   }
+}
+
+function nameOf(signalId: string, instrumentId: string, timestamp: bigint): string {
+  return `${signalId}\n${instrumentId}\n${timestamp}`;
 }

@@ -23,4 +23,14 @@ test('what was recorded long ago is forgotten, and its id begins anew', () => {
   assert.ok(recorded.add('1', signal), 'what came second went next');
 });
 
+test('a signal is known for as long, though the one that had its id first is forgotten', () => {
+  const recorded = new RecordedSignals();
+  const later = { ...signal, timestamp: 6n };
+  recorded.add('s', signal);
+  recorded.add('s', later);
+  for (let k = 0; k < RECORDED_SIGNALS - 1; k++) recorded.add(`${k}`, signal);
+  recorded.add('one more', signal);
+  assert.not.ok(recorded.add('s', later));
+});
+
 test.run();
