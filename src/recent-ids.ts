@@ -15,9 +15,12 @@ export class RecentIds {
   /** By place: where in the table the id would be if it were alone. */
   private readonly homes: Int32Array;
   private next = 0;
-  private readonly seed = Math.floor(Math.random() * 2 ** 32);
 
-  constructor(private readonly capacity: number) {
+  /** `seed`: of the hash, a new one for every table, so that nobody can know which ids share a place. */
+  constructor(
+    private readonly capacity: number,
+    private readonly seed = Math.floor(Math.random() * 2 ** 32),
+  ) {
     const length = 2 ** Math.ceil(Math.log2(2 * capacity));
     this.table = new Int32Array(length).fill(-1);
     this.mask = length - 1;
@@ -75,7 +78,7 @@ export class RecentIds {
     table[gap] = -1;
   }
 
-  /** FNV-1a (Fowler, Noll, Vo 1991) from a seed of this table, its upper bits folded into the lower ones. */
+  /** FNV-1a (Fowler, Noll, Vo 1991) from the seed, its upper bits folded into the lower ones. */
   private homeOf(id: string): number {
     let hash = this.seed;
     for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), FNV_PRIME);

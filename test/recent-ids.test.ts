@@ -20,8 +20,8 @@ test('the newest ids are known, each in its place, and no other, whatever came b
   const capacity = fc.nat({ max: 20 }).map((more) => more + 1);
   const ids = fc.array(fc.nat({ max: 60 }), { maxLength: 400, size: 'max' });
   fc.assert(
-    fc.property(capacity, ids, (count, list) => {
-      const recent = new RecentIds(count);
+    fc.property(capacity, fc.nat(), ids, (count, seed, list) => {
+      const recent = new RecentIds(count, seed);
       const places = new Map<string, number>();
       let added = 0;
       for (const id of list.map(String)) {
