@@ -39,6 +39,9 @@ redisTest(
       for (const messages of hostile) {
         await sender.send(messages);
         await settled(server);
+        // What was read last, huge messages too, is in hand until something else is read.
+        await sender.sendValid();
+        await settled(server);
         const from = child.lines.length;
         child.tell('heap');
         heaps.push(Number((await child.said('heap', from)).split(' ')[1]));
@@ -74,6 +77,11 @@ class Sender {
       if (++this.hostile % HOSTILE_BETWEEN === 0) this.pushValid();
       if (this.waiting.length >= PAGE) await this.flush();
     }
+    await this.flush();
+  }
+
+  async sendValid(): Promise<void> {
+    this.pushValid();
     await this.flush();
   }
 
