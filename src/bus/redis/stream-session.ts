@@ -112,12 +112,25 @@ export class StreamSession {
     return !this.hasStoppedReading && !this.isOver;
   }
 
-  /** New entries, at most so many; none when nothing came for a while, or {@link isReading} has ended. Rejects with what ended the session. */
-  async read(count: number): Promise<StreamEntry[]> {
+  /** Milliseconds since the epoch, on the server's clock. Rejects with what ended the session. */
+  async serverMs(): Promise<number> {
+    try {
+      const [seconds, microseconds] = arrayOf(await this.ask('TIME')).map(textOf);
+      return 1000 * Number(seconds) + Math.floor(Number(microseconds) / 1000);
+    } catch (error) {
+      if (!this.isReading) return 0;
+      throw error;
+    }
+  }
+
+  /** New entries, at most so many; none when nothing came for a while, at most `waitMs`, or {@link isReading} has ended. Rejects with what ended the session. */
+  async read(count: number, waitMs: number | null): Promise<StreamEntry[]> {
     const { keys, progress } = this.parts;
     const from = ['STREAMS', keys.input, progress.position];
+    const wait = Math.min(waitMs ?? READ_WAIT_MS, READ_WAIT_MS);
+    const block = wait > 0 ? ['BLOCK', wait] : [];
     try {
-      const reply = await this.ask('XREAD', 'COUNT', count, 'BLOCK', READ_WAIT_MS, ...from);
+      const reply = await this.ask('XREAD', 'COUNT', count, ...block, ...from);
       // A reply may still arrive over a connection that is being closed.
       return this.isReading ? (streamsOf(reply).get(keys.input) ?? []) : [];
     } catch (error) {
