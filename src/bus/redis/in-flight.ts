@@ -20,16 +20,14 @@ export interface InFlightEntry {
   /** null while it is being worked out. */
   reply: ReplyCommand | null;
   replyKind: BusReply['kind'];
+  /** What its signal has had before, and is told of; else this is its one reply. */
+  isRepeated: boolean;
   /** The reply was sent, over whatever connection, and for all that is known arrived. */
   wasSent: boolean;
-}
-
-/** An entry that was taken in just now; `asOf` as there. */
-export function inFlightEntry(id: EntryId, asOf: number | null): InFlightEntry {
-  return {
-    ...{ id, asOf, dueNs: null, isBarMissing: false, isWaiting: false },
-    ...{ reply: null, replyKind: 'enriched', wasSent: false },
-  };
+  /** What has to leave where the signal's id has had a reply that is trimmed, or is another signal's: a rejection. */
+  readonly instead: (verdict: 'TRIMMED' | 'REUSED') => ReplyCommand;
+  /** Has its signal wait again, where its bar was said to be missing and may have come all the same; null for any other. */
+  reconsider: (() => void) | null;
 }
 
 /** Entries on their way from the input to their reply, in the order they were taken in. */

@@ -79,12 +79,12 @@ function takeOne({ parts: { intake, progress } }: StreamSession, entry: StreamEn
 
 function begin(session: StreamSession): Run {
   const after = session.parts.progress.position;
-  session.holdReplies(after);
+  session.replies.hold(after);
   return { after, taken: [], settled: [] };
 }
 
 function end(session: StreamSession, { after, taken, settled }: Run): void {
   if (taken.length > 0) session.deliver(taken.length, taken.at(-1)!, settled, taken[0]!, after);
-  session.releaseReplies();
+  session.replies.release();
   session.passed(taken.length);
 }

@@ -73,7 +73,7 @@ export class StreamBus implements MessageBus {
       progress: this.progress,
       counts: this.counts,
       // Without a session it goes out when the next one has taken up the partition.
-      onReply: (entry) => this.session?.reply(entry),
+      onReply: (entry) => this.session?.replies.send(entry),
     });
   }
 

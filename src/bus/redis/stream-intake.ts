@@ -1,32 +1,21 @@
-import type { Clock } from '../../clock.js';
 import { OrchestratorError } from '../../errors.js';
 import type { EnrichedSignalEvent, SignalEvent } from '../../market/events.js';
-import type { Decoded, Dialect } from '../dialect.js';
-import { type Applied, applyInput, type BusCounts, mergeInput, reapplyInput, signalIdOf } from '../intake.js';
-import { type BusInput, type BusTarget, enrichedMessageOf, type SignalSight, type Submission } from '../message-bus.js';
-import { deadLetterFields } from './dead-letter.js';
+import type { Decoded, Frame } from '../dialect.js';
+import { type Applied, applyInput, type BusCounts, mergeInput, reapplyInput } from '../intake.js';
+import type { BusInput, BusTarget, SignalSight } from '../message-bus.js';
+import { claimOfInput, type SignalClaim } from '../signal-claim.js';
 import { type EntryId, entryMs } from './entry-id.js';
-import { type InFlightEntry, inFlightEntry, type ReplyCommand } from './in-flight.js';
-import type { PartitionKeys } from './partition-keys.js';
-import type { RedisArgument, RedisSettings } from './redis-client.js';
-import { ANSWER, DEAD_LETTER } from './scripts.js';
-import { frameFields, frameOf, type StreamEntry } from './stream-entries.js';
-import type { StreamProgress } from './stream-progress.js';
+import type { InFlightEntry } from './in-flight.js';
+import { frameOf, type StreamEntry } from './stream-entries.js';
+import { StreamReplies, type StreamReplyParts } from './stream-replies.js';
 import { type WaitingSignal, WaitingSignals } from './waiting-signals.js';
 
 /** What became of an entry: it needs no reply, or gets one, or has to be brought again before anything else. */
 export type Taken = 'settled' | 'in-flight' | 'busy';
 
-export interface StreamIntakeParts {
-  readonly settings: RedisSettings;
-  readonly keys: PartitionKeys;
-  readonly dialect: Dialect;
+export interface StreamIntakeParts extends StreamReplyParts {
   readonly target: BusTarget;
-  readonly progress: StreamProgress;
   readonly counts: BusCounts;
-  readonly clock: Clock;
-  /** How long a signal waits for the bar that is due, by the times of the entries; 0: not at all. */
-  readonly awaitBarMs: number;
   /** The entry has its reply, which may go out. */
   readonly onReply: (entry: InFlightEntry) => void;
 }
@@ -37,9 +26,11 @@ export interface StreamIntakeParts {
  */
 export class StreamIntake {
   private readonly waiting: WaitingSignals;
+  private readonly replies: StreamReplies;
 
   constructor(private readonly parts: StreamIntakeParts) {
     this.waiting = new WaitingSignals(parts.progress.inFlight, parts.awaitBarMs);
+    this.replies = new StreamReplies(parts);
   }
 
   /** The first millisecond, on the server's clock, at which a signal that waits can wait no longer; null when none waits. */
@@ -52,6 +43,15 @@ export class StreamIntake {
     const { target } = this.parts;
     this.waiting.timePassed(nowMs, (event) => target.asOf(event));
     return this.release();
+  }
+
+  /** What a frame says, without anything being done. */
+  decodeFrame(frame: Frame): Decoded {
+    return this.parts.dialect.decode(frame);
+  }
+
+  get signalTopics(): readonly string[] {
+    return this.parts.dialect.signalTopics;
   }
 
   /** Takes in an entry that has no reply yet; again, if it had been before. Throws STOPPED. */
@@ -67,7 +67,7 @@ export class StreamIntake {
         counts.ignored++;
         return 'settled';
       case 'invalid':
-        return this.reject(entry.id, decoded.error, decoded.signalId);
+        return this.reject(entry.id, decoded.error, decoded.claim);
       default:
         return this.bring(entry.id, decoded.input);
     }
@@ -85,9 +85,9 @@ export class StreamIntake {
 
   private decode(entry: StreamEntry): Decoded {
     const frame = frameOf(entry);
-    if (frame !== null) return this.parts.dialect.decode(frame);
+    if (frame !== null) return this.decodeFrame(frame);
     const error = new OrchestratorError('INVALID_MESSAGE', 'an entry has a field payload', { field: 'payload' });
-    return { kind: 'invalid', error, signalId: null, place: null };
+    return { kind: 'invalid', error, claim: null, place: null };
   }
 
   private bring(id: EntryId, input: BusInput): Taken {
@@ -115,7 +115,7 @@ export class StreamIntake {
     if (dueNs === null && !this.waiting.has(event.instrumentId)) return this.letIn(id, input, undefined, null);
     const { asOf, isBarMissing } =
       known !== undefined && 'asOf' in known ? known : { asOf: target.asOf(event), isBarMissing: false };
-    const entry = inFlightEntry(id, dueNs === null ? asOf : null);
+    const entry = this.entryOf(id, dueNs === null ? asOf : null, claimOfInput(input));
     entry.isWaiting = true;
     entry.dueNs = dueNs;
     entry.isBarMissing = isBarMissing;
@@ -150,18 +150,37 @@ export class StreamIntake {
     this.parts.counts.applied(applied);
     if (applied.kind !== 'signal') return this.notTaken(id, input, applied);
     const { asOf, answer } = applied.submission;
-    const admitted = entry ?? inFlightEntry(id, asOf);
+    const claim = claimOfInput(input)!;
+    const admitted = entry ?? this.entryOf(id, asOf, claim);
     admitted.asOf = asOf;
     admitted.isBarMissing = sight?.isBarMissing ?? false;
     admitted.isWaiting = false;
-    this.await(admitted, input.event.signalId!, answer);
+    if (admitted.isBarMissing) admitted.reconsider = () => this.reconsider(admitted, input.event);
+    this.await(admitted, claim, answer);
     return 'in-flight';
+  }
+
+  /** The server has an entry within the window that was not read: its clock was set back. What was recorded stays as it is, and is not learned from. */
+  private reconsider(entry: InFlightEntry, event: SignalEvent): void {
+    const dueNs = this.parts.target.dueNs(event);
+    // Where the bar is stored by now, nothing is due any more.
+    Object.assign(entry, { dueNs, asOf: dueNs === null ? this.parts.target.asOf(event) : null });
+    Object.assign(entry, { reply: null, isBarMissing: false, isWaiting: true, reconsider: null, wasSent: false });
+    this.waiting.add({ id: entry.id, event, entry });
+  }
+
+  private entryOf(id: EntryId, asOf: number | null, claim: SignalClaim | null): InFlightEntry {
+    return {
+      ...{ id, asOf, dueNs: null, isBarMissing: false, isWaiting: false, reconsider: null },
+      ...{ reply: null, replyKind: 'enriched', isRepeated: false, wasSent: false },
+      instead: (verdict) => this.replies.instead(id, claim!, verdict),
+    };
   }
 
   private notTaken(id: EntryId, input: BusInput, applied: Applied): Taken {
     switch (applied.kind) {
       case 'refused':
-        return this.reject(id, applied.error, signalIdOf(input));
+        return this.reject(id, applied.error, claimOfInput(input));
       case 'stopped':
         throw applied.error;
       default:
@@ -175,52 +194,24 @@ export class StreamIntake {
     return { kind: 'signal', event: { ...input.event, signalId: `${this.parts.settings.partition}-${id}` } };
   }
 
-  private await(entry: InFlightEntry, signalId: string, answer: Submission['answer']): void {
+  private await(entry: InFlightEntry, claim: SignalClaim, answer: Promise<EnrichedSignalEvent>): void {
     const { progress, onReply } = this.parts;
     progress.inFlight.add(entry);
     const answered = (enriched: EnrichedSignalEvent): void => {
-      entry.reply = this.answerReply(entry.id, signalId, enriched);
+      entry.reply = this.replies.answer(entry, claim, enriched);
       onReply(entry);
     };
     // Stopped, or never to be recorded: without a reply it stays pending, for whoever comes next.
     answer.then(answered, () => undefined);
   }
 
-  private reject(id: EntryId, error: OrchestratorError, signalId: string | null): Taken {
-    const entry = inFlightEntry(id, null);
-    entry.reply = this.rejectionReply(id, error, signalId);
+  private reject(id: EntryId, error: OrchestratorError, claim: SignalClaim | null): Taken {
+    const entry = this.entryOf(id, null, claim);
+    entry.reply = this.replies.rejection(id, error, claim);
     entry.replyKind = 'rejected';
     this.parts.progress.inFlight.add(entry);
     this.parts.onReply(entry);
     return 'in-flight';
-  }
-
-  private answerReply(id: EntryId, signalId: string, answer: EnrichedSignalEvent): ReplyCommand {
-    const { dialect, clock } = this.parts;
-    const fields = frameFields(dialect.encodeEnriched(enrichedMessageOf(answer), clock.epochNs()));
-    return this.replyOf('enriched', id, signalId, fields);
-  }
-
-  private rejectionReply(id: EntryId, error: OrchestratorError, signalId: string | null): ReplyCommand {
-    return this.replyOf('rejected', id, signalId, deadLetterFields(id, error, signalId));
-  }
-
-  private replyOf(
-    kind: InFlightEntry['replyKind'],
-    id: EntryId,
-    signalId: string | null,
-    fields: readonly RedisArgument[],
-  ): ReplyCommand {
-    const { settings, keys } = this.parts;
-    const { group, seenSeconds, outputKeep } = settings;
-    const output = kind === 'enriched' ? keys.output : keys.dead;
-    const seen = signalId === null ? [] : [keys.seen(signalId)];
-    return (scripts, token) =>
-      scripts.of(
-        kind === 'enriched' ? ANSWER : DEAD_LETTER,
-        [keys.lease, keys.input, output, ...seen],
-        [token, group, id, seenSeconds, outputKeep, ...fields],
-      );
   }
 }
 

@@ -1,8 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { InFlight, inFlightEntry } from '../../../src/bus/redis/in-flight.js';
+import { InFlight } from '../../../src/bus/redis/in-flight.js';
 import { InputTrimmer } from '../../../src/bus/redis/input-trimmer.js';
 import { eventually } from '../../support/eventually.js';
+import { inFlightEntry } from '../../support/in-flight-entry.js';
 
 const never = (): never => {
   throw new Error('nothing is cut yet');
@@ -39,7 +40,7 @@ test('a restart goes on counting where the process before was', async () => {
 
 test('nothing is forgotten that has no reply yet', async () => {
   const inFlight = new InFlight();
-  inFlight.add(inFlightEntry('700-0', 3));
+  inFlight.add(inFlightEntry({ id: '700-0', asOf: 3 }));
   const cuts = trimmed(10_240, 20_480, inFlight);
   await eventually(() => cuts.length > 0, 'a cut');
   assert.equal(cuts, ['700-0']);

@@ -1,16 +1,16 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { inFlightEntry } from '../../../src/bus/redis/in-flight.js';
 import { StreamProgress } from '../../../src/bus/redis/stream-progress.js';
+import { inFlightEntry } from '../../support/in-flight-entry.js';
 
 const STREAM = 'ml4t:{0}:in';
 
 function withInFlight(): StreamProgress {
   const progress = new StreamProgress(STREAM, null);
-  progress.inFlight.add(inFlightEntry('9-0', 4));
-  progress.inFlight.add({ ...inFlightEntry('10-0', null), reply: () => ['PING'], replyKind: 'rejected' });
-  progress.inFlight.add({ ...inFlightEntry('11-0', 7), isBarMissing: true });
-  progress.inFlight.add({ ...inFlightEntry('12-0', null), dueNs: 60n, isWaiting: true });
+  progress.inFlight.add(inFlightEntry({ id: '9-0', asOf: 4 }));
+  progress.inFlight.add({ ...inFlightEntry({ id: '10-0', asOf: null }), reply: () => ['PING'], replyKind: 'rejected' });
+  progress.inFlight.add({ ...inFlightEntry({ id: '11-0', asOf: 7 }), isBarMissing: true });
+  progress.inFlight.add({ ...inFlightEntry({ id: '12-0', asOf: null }), dueNs: 60n, isWaiting: true });
   progress.position = '12-0';
   return progress;
 }
@@ -60,7 +60,7 @@ test('the oldest entry in flight is the first in the stream, whatever came first
   const progress = new StreamProgress(STREAM, null);
   assert.is(progress.inFlight.oldest, null);
   for (const id of ['10-0', '9-5', '11-0']) {
-    progress.inFlight.add(inFlightEntry(id, 0));
+    progress.inFlight.add(inFlightEntry({ id, asOf: 0 }));
   }
   assert.is(progress.inFlight.oldest, '9-5');
 });
