@@ -8,6 +8,7 @@ import type { Recording } from '../inference/recording.js';
 import { completeTripleBarrier } from '../labeling/barrier.js';
 import type { Logger } from '../log.js';
 import type { OutcomeEvent } from '../market/events.js';
+import { wholeSecondNs } from '../market/timestamp.js';
 import type { ModelBundle } from '../model/bundle.js';
 import type { ModelPersistence } from '../model/persistence.js';
 import type { FollowedSignal } from '../outcomes/followed-signal.js';
@@ -280,7 +281,7 @@ export class ClosedLoop {
       instrumentId,
       instrument,
       side,
-      timestampNs,
+      timestampNs: wholeSecondNs(timestampNs),
       asOf,
       payload: watchedAnswerOf(record, this.judged.has({ instrument, asOf })),
     };

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import { OrchestratorError } from '../errors.js';
+import { wholeSecondNs } from '../market/timestamp.js';
 import type { ModelBundle } from '../model/bundle.js';
 import { decodeBundle, encodeBundle } from '../model/bundle-codec.js';
 import type { TestTokens } from '../retrain/test-tokens.js';
@@ -148,10 +149,11 @@ export class Promotion {
 }
 
 function newestOf(series: readonly TrainingSeries[]): bigint {
-  return series.reduce((newest, { bars }) => {
+  const newestNs = series.reduce((newest, { bars }) => {
     const last = bars.tsEventNs[bars.length - 1] ?? 0n;
     return last > newest ? last : newest;
   }, 0n);
+  return wholeSecondNs(newestNs);
 }
 
 function howOf(verdict: Verdict): InstallHow {

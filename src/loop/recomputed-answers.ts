@@ -5,6 +5,7 @@ import { AdmittedSignal } from '../inference/admission.js';
 import { AnswerDesk } from '../inference/answer-desk.js';
 import { type EvaluationConfig, SignalEvaluator } from '../inference/evaluator.js';
 import type { ServedModel } from '../inference/served-model.js';
+import { wholeSecondNs } from '../market/timestamp.js';
 import type { ModelBundle } from '../model/bundle.js';
 import type { VpinOptions } from '../orderflow/vpin.js';
 import { Evaluation } from '../shared-memory/evaluation.js';
@@ -59,7 +60,7 @@ export class RecomputedAnswers {
 
   private admitted({ signalId, instrumentId, side, timestampNs, userValues, asOf }: SignalRecord, asOfNs: bigint) {
     const event = { instrumentId, signal: side, timestamp: timestampNs, signalId };
-    return new AdmittedSignal(signalId, event, userValues, INSTRUMENT, asOf, asOfNs, null);
+    return new AdmittedSignal(signalId, event, wholeSecondNs(timestampNs), userValues, INSTRUMENT, asOf, asOfNs, null);
   }
 
   private recorded({ side, ordinal, rival }: SignalRecord, answer: (desk: AnswerDesk) => unknown): SignalRecord {

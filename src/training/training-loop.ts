@@ -4,6 +4,7 @@ import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import type { Clock } from '../clock.js';
 import { fromErrorRecord, OrchestratorError } from '../errors.js';
 import type { Logger } from '../log.js';
+import { roundCloses } from '../market/rounded-times.js';
 import { decodeBundle } from '../model/bundle-codec.js';
 import type { TrainingProgress } from './train-model.js';
 import type { TrainingPlan } from './training-plan.js';
@@ -97,8 +98,8 @@ export class TrainingLoop {
     const before = this.tail;
     const turn = Promise.race([before, abortOf(signal)]).then(() =>
       work({
-        train: (series, options = {}) => this.trainNow(listed(series), options, signal),
-        try: (series, models, budget) => this.tryNow(listed(series), models, budget, signal),
+        train: (series, options = {}) => this.trainNow(this.rounded(listed(series)), options, signal),
+        try: (series, models, budget) => this.tryNow(this.rounded(listed(series)), models, budget, signal),
       }),
     );
     this.tail = Promise.allSettled([before, turn]);
@@ -145,6 +146,17 @@ export class TrainingLoop {
       port1.close();
       signal.removeEventListener('abort', onAbort);
     }
+  }
+
+  /** With closes as live bars have them. */
+  private rounded(series: readonly TrainingSeries[]): readonly TrainingSeries[] {
+    return series.map((one) => {
+      const bars = roundCloses(one.bars);
+      if (bars === one.bars) return one;
+      const { instrumentId } = one;
+      this.options.logger.warn({ instrumentId }, 'closes just before a whole second count as that second');
+      return { ...one, bars };
+    });
   }
 
   private tryNow(

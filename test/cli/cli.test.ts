@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { BarSeries } from '../../src/market/bar.js';
+import { BarSeries } from '../../src/market/bar.js';
 import { MINUTE_NS, randomBars } from '../support/market.js';
 
 const ROOT = resolve(fileURLToPath(import.meta.url), '../../../..');
@@ -41,7 +41,7 @@ function csvOf(name: string, bars: BarSeries): string {
 }
 
 interface Report {
-  bars: { count: number; trained: number; replayed: number };
+  bars: { count: number; trained: number; replayed: number; roundedCount: number };
   labels: { signals: number; profit: number; stop: number; timeout: number; censored: number; noVolatility: number };
   folds: { nTrain: number; nTest: number; testStartNs: string }[];
   metrics: { logLoss: number; baseRateLogLoss: number; baseRate: number };
@@ -160,6 +160,30 @@ test('a primary signal from a file is replayed at its own instants', () => {
     const { asOfNs, signalEvent } = JSON.parse(line) as { asOfNs: string; signalEvent: { timestamp: string } };
     assert.is(BigInt(signalEvent.timestamp) - BigInt(asOfNs), MINUTE_NS / 3n);
   }
+});
+
+test('bars and sides at 59.999 run as those at the whole minute, and it is told', () => {
+  const bars = randomBars(1600, 8);
+  const MS_NS = 1_000_000n;
+  const [whole, early] = [0n, MS_NS].map((shortNs) => {
+    const file = csvOf(
+      `closes-${shortNs}.csv`,
+      BarSeries.from({ ...bars, tsEventNs: bars.tsEventNs.map((closeNs) => closeNs + MINUTE_NS - shortNs) }),
+    );
+    const sides = Array.from(bars.tsEventNs, (closeNs, k) => `${closeNs - shortNs},${k % 3 === 0 ? -1 : 1}`);
+    const primary = join(directory, `sides-${shortNs}.csv`);
+    writeFileSync(primary, ['timestamp,side', ...sides].join('\n'));
+    const run = ['run', '--bars', file, '--instrument', 'X', '--timestamp-is', 'close', '--primary', primary];
+    return { report: JSON.parse(ml4t(...run, '--json').stdout) as Report, text: ml4t(...run).stdout };
+  });
+  const figures = ({ folds, metrics, labels, live }: Report): unknown => [folds, metrics, labels, live.returns];
+  assert.equal(figures(early!.report), figures(whole!.report));
+  assert.equal(
+    [whole, early].map((one) => one!.report.bars.roundedCount),
+    [0, 3200],
+  );
+  assert.match(early!.text, /3,200 times within 1 ms before a whole second/);
+  assert.not.match(whole!.text, /whole second/);
 });
 
 test('cost lowers net returns by exactly itself', () => {
