@@ -104,12 +104,11 @@ test('run --json prints one document with every part, and --out every enriched s
   for (const { asOfNs, signalEvent } of answers) assert.ok(BigInt(asOfNs) <= BigInt(signalEvent.timestamp));
 });
 
-test('run again gives the same figures but for the latencies and the model id, which holds its creation time', () => {
+test('run again gives the same figures and the same model id, and other latencies', () => {
   const [first, second] = [bundled, ml4t('run', '--json', '--bars', BUNDLED)].map(({ stdout }) => {
     const report = JSON.parse(stdout) as Report;
     return JSON.stringify({
       ...report,
-      promotion: report.promotion.sentence,
       live: { ...report.live, latencyNs: null },
     });
   });
@@ -211,6 +210,15 @@ test('train stores a model that inspect verifies', () => {
   assert.ok(Object.values(json.toxicityQuantiles).every((quantiles) => quantiles.length === 101));
   assert.is(json.modelId, modelId);
   assert.is(json.featureNames.length, 14);
+
+  const before = readdirSync(models);
+  const repeated = JSON.parse(ml4t('train', '--model-dir', models, '--json').stdout) as {
+    modelId: string;
+    verdict: { sentence: string };
+  };
+  assert.is(repeated.modelId, modelId);
+  assert.match(repeated.verdict.sentence, /once more, which serves already: nothing changes/);
+  assert.equal(readdirSync(models), before);
 
   const bytes = readFileSync(join(models, file));
   bytes[bytes.length >> 1] = bytes[bytes.length >> 1]! ^ 1;
