@@ -173,7 +173,7 @@ async function lessonOf(options: JobOptions): Promise<{ series: TrainingSeries; 
   const { bars, instrumentId, roundedCount } = await openMarket(source);
   const primary = await loadPrimary(primaryOf(options, source), bars);
   return {
-    series: { instrumentId, bars, sides: primary.byBar },
+    series: { instrumentId, bars, sides: primary.byBar, decidedNs: primary.decidedNs },
     roundedCount: roundedCount + primary.roundedCount,
   };
 }

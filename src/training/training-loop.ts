@@ -4,12 +4,11 @@ import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import type { Clock } from '../clock.js';
 import { fromErrorRecord, OrchestratorError } from '../errors.js';
 import type { Logger } from '../log.js';
-import { roundCloses } from '../market/rounded-times.js';
 import { decodeBundle } from '../model/bundle-codec.js';
 import type { TrainingProgress } from './train-model.js';
 import type { TrainingPlan } from './training-plan.js';
 import { TrainingResult } from './training-result.js';
-import type { TrainingSeries } from './training-series.js';
+import { atWholeSeconds, type TrainingSeries } from './training-series.js';
 import { type Reply, type TrainingService, toSeriesMessage } from './training-service.js';
 import type { TrialRequest, TrialResult } from './trial.js';
 
@@ -148,14 +147,14 @@ export class TrainingLoop {
     }
   }
 
-  /** With closes as live bars have them. */
+  /** With times as live bars and signals have them. */
   private rounded(series: readonly TrainingSeries[]): readonly TrainingSeries[] {
     return series.map((one) => {
-      const bars = roundCloses(one.bars);
-      if (bars === one.bars) return one;
+      const rounded = atWholeSeconds(one);
       const { instrumentId } = one;
-      this.options.logger.warn({ instrumentId }, 'closes just before a whole second count as that second');
-      return { ...one, bars };
+      if (rounded !== one)
+        this.options.logger.warn({ instrumentId }, 'times just before a whole second count as that second');
+      return rounded;
     });
   }
 

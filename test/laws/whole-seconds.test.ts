@@ -82,13 +82,13 @@ test('the answer names the time that the caller gave, and the rounding is counte
   await orchestrator.stop();
 });
 
-test('a series of closes at 59.999 trains the model of the same closes at the whole minute', async () => {
+test('a series of closes and decisions at 59.999 trains the model of the same ones at the whole minute', async () => {
   const plan = plantedPlan({ trainBars: 500, testBars: 250 });
   const series = plantedSeries(1200, 71, 0.85);
   const { logger, lines } = capturedLog();
   const loop = new TrainingLoop({ plan, clock: new ManualClock(), logger, queuedMax: 2 });
   const stamped = series.bars.tsEventNs.map((closeNs) => closeNs - MS_NS);
-  const shifted = { ...series, bars: BarSeries.from({ ...series.bars, tsEventNs: stamped }) };
+  const shifted = { ...series, bars: BarSeries.from({ ...series.bars, tsEventNs: stamped }), decidedNs: stamped };
   const [one, other] = [await loop.train(series), await loop.train(shifted)];
   await loop.close();
   assert.is(one.trained.modelId, other.trained.modelId);
