@@ -6,6 +6,7 @@ import type { AnswerCounts } from './inference/answer-counts.js';
 import type { DataPlane } from './inference/data-plane.js';
 import type { Bar } from './market/bar.js';
 import type { EnrichedSignalEvent, SignalEvent } from './market/events.js';
+import { wholeSecondNs } from './market/timestamp.js';
 import type { FeatureStoreWriter } from './shared-memory/feature-store-writer.js';
 import type { Journal } from './state/journal.js';
 
@@ -56,12 +57,12 @@ export class Entrance implements BusTarget {
 
   asOf({ instrumentId, timestamp }: SignalEvent): number {
     const { store } = this.parts;
-    return store.asOf(store.indexOf(instrumentId), timestamp);
+    return store.asOf(store.indexOf(instrumentId), wholeSecondNs(timestamp));
   }
 
   dueNs({ instrumentId, timestamp }: SignalEvent): bigint | null {
     const { store } = this.parts;
-    return store.dueNs(store.indexOf(instrumentId), timestamp);
+    return store.dueNs(store.indexOf(instrumentId), wholeSecondNs(timestamp));
   }
 
   newestNs(instrumentId: string): bigint {

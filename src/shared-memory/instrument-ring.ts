@@ -3,6 +3,8 @@ import { HISTORY_BARS_MIN, logReturn, volatilityAt } from '../features/feature-c
 import { invariant } from '../invariant.js';
 import type { Bar } from '../market/bar.js';
 import { barIntervalNs } from '../market/bar-interval.js';
+import type { RoundedTimes } from '../market/rounded-times.js';
+import { wholeSecondNs } from '../market/timestamp.js';
 import { VpinIndicator, type VpinOptions } from '../orderflow/vpin.js';
 import { type FeatureStoreViews, publishedAt, type StoredColumns } from './feature-store-layout.js';
 import { BAR_VALUES, type StoredBars } from './stored-bars.js';
@@ -17,6 +19,8 @@ export interface FeatureStoreOptions {
   readonly vpin: VpinOptions;
   /** A bar that closes later than this is refused: it would outdate everything else. Asked with every bar; absent: nothing is refused. */
   readonly latestNs?: () => bigint;
+  /** Counts the closes that are taken as the whole second they lie just before; absent: nobody asks for the count. */
+  readonly times?: RoundedTimes;
   /** Called after each bar that was added and published, not for restored ones. */
   readonly onAppended?: (instrument: number, sequence: number) => void;
 }
@@ -100,10 +104,12 @@ export class InstrumentRing {
     for (let k = skipped; k < count; k++) {
       const slot = (firstSequence + k) & this.mask;
       const at = this.base + slot;
-      this.views.tsEventNs[at] = columns.tsEventNs[k]!;
+      // Another version may have stored closes as they came; sent again, such a bar has to be known.
+      const closeNs = wholeSecondNs(columns.tsEventNs[k]!);
+      this.views.tsEventNs[at] = closeNs;
       this.views.open[at] = columns.open[k]!;
       const before = columns.tsEventNs[k - 1];
-      this.interval[slot] = before === undefined ? Number.NaN : Number(columns.tsEventNs[k]! - before);
+      this.interval[slot] = before === undefined ? Number.NaN : Number(closeNs - wholeSecondNs(before));
     }
     // As bytes: a number may lose which NaN it was.
     for (const name of BAR_VALUES) {
