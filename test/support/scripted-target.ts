@@ -92,7 +92,8 @@ export function signalInput(instrument: number, signalId: string, side = 1): Bus
   return { kind: 'signal', event };
 }
 
-function answerOf(signalEvent: SignalEvent, asOfSequence: number): EnrichedSignalEvent {
+/** An answer that says what its signal saw. */
+export function answerOf(signalEvent: SignalEvent, asOfSequence: number): EnrichedSignalEvent {
   const confidence = { confidence: 0.5, regimeWeight: 0.5, toxicity: 0.5 };
   return {
     signalId: signalEvent.signalId ?? '',

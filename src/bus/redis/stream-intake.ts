@@ -167,6 +167,7 @@ export class StreamIntake {
     Object.assign(entry, { dueNs, asOf: dueNs === null ? this.parts.target.asOf(event) : null });
     Object.assign(entry, { reply: null, isBarMissing: false, isWaiting: true, reconsider: null, wasSent: false });
     this.waiting.add({ id: entry.id, event, entry });
+    this.parts.progress.inFlight.wake();
   }
 
   private entryOf(id: EntryId, asOf: number | null, claim: SignalClaim | null): InFlightEntry {
