@@ -1,4 +1,5 @@
 import { type ErrorCode, OrchestratorError } from '../errors.js';
+import type { SignalEvent } from '../market/events.js';
 import {
   type BusInput,
   type BusMetrics,
@@ -6,8 +7,10 @@ import {
   type BusTarget,
   enrichedMessageOf,
   type Rejection,
+  type SignalSight,
   type Submission,
 } from './message-bus.js';
+import { claimOfInput, type SignalClaim } from './signal-claim.js';
 
 /** The target cannot take anything now: nothing was changed, and the same message may be tried again. */
 const BUSY: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['OVERLOADED', 'STORE_BEHIND', 'NOT_STARTED']);
@@ -30,9 +33,9 @@ export type Applied =
   | { readonly kind: 'stopped'; readonly error: OrchestratorError };
 
 /** Brings one message to the target, at once. Messages are in order when the calls are. What is no {@link OrchestratorError} is a programmer's error, and thrown. */
-export function applyInput(target: BusTarget, input: BusInput, asOf?: number): Applied {
+export function applyInput(target: BusTarget, input: BusInput, sight?: SignalSight): Applied {
   try {
-    if (input.kind === 'signal') return { kind: 'signal', submission: target.submit(input.event, asOf) };
+    if (input.kind === 'signal') return { kind: 'signal', submission: target.submit(input.event, sight) };
     target.addBar(input.instrumentId, input.bar);
     return { kind: 'bar' };
   } catch (error) {
@@ -42,10 +45,14 @@ export function applyInput(target: BusTarget, input: BusInput, asOf?: number): A
 
 /** Brings what a message leaves behind whose reply is out already: bars, those that came with a signal too. */
 export function reapplyInput(target: BusTarget, input: BusInput): Applied | null {
+  if (input.kind === 'bar') return applyInput(target, input);
+  return input.event.bars === undefined ? null : mergeInput(target, input.event);
+}
+
+/** Checks a signal, and brings the bars that come with it and nothing else. */
+export function mergeInput(target: BusTarget, event: SignalEvent): Applied {
   try {
-    if (input.kind === 'bar') target.addBar(input.instrumentId, input.bar);
-    else if (input.event.bars === undefined) return null;
-    else target.mergeBars(input.event);
+    target.mergeBars(event);
     return { kind: 'bar' };
   } catch (error) {
     return notApplied(error);
@@ -64,29 +71,26 @@ export async function replyTo(input: BusInput, submission: Submission, payload: 
     return { kind: 'enriched', answer: enrichedMessageOf(await submission.answer) };
   } catch (error) {
     if (!(error instanceof OrchestratorError)) throw error;
-    return rejected(error, signalIdOf(input), payload);
+    return rejected(error, claimOfInput(input), payload);
   }
 }
 
 /** What goes out for a message that is refused. */
 export function rejected(
   error: OrchestratorError,
-  signalId: string | null,
+  claim: SignalClaim | null,
   payload: Uint8Array | null,
 ): BusReply & { readonly kind: 'rejected' } {
   const rejection: Rejection = {
     code: error.code,
     field: error.field ?? null,
     reason: error.message,
-    signalId,
+    signalId: claim?.signalId ?? null,
+    instrumentId: claim?.instrumentId ?? null,
     payload,
+    repeated: false,
   };
   return { kind: 'rejected', rejection };
-}
-
-/** null for a bar, and for a signal that does not say. */
-export function signalIdOf(input: BusInput): string | null {
-  return input.kind === 'signal' ? (input.event.signalId ?? null) : null;
 }
 
 /** The numbers of a bus while it works. Only its owner writes. */

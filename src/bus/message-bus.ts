@@ -34,6 +34,8 @@ export interface EnrichedMessage {
   readonly modelId: string;
   readonly latencyNs: number;
   readonly degraded: EnrichedSignalEvent['degraded'] | null;
+  /** A copy of the first reply, since the same signal came again. */
+  readonly repeated: boolean;
 }
 
 /** A message that was refused. */
@@ -41,10 +43,13 @@ export interface Rejection {
   readonly code: ErrorCode;
   readonly field: string | null;
   readonly reason: string;
-  /** null where the message does not tell. */
+  /** null where the message does not tell, or is no signal. */
   readonly signalId: string | null;
-  /** The original bytes; null where they were too many to send back. */
+  readonly instrumentId: string | null;
+  /** The original bytes; null where they were too many to send back, and for a signal over streams, whose producer reads it beside the answers: the dead letter has them. */
   readonly payload: Uint8Array | null;
+  /** The signal had its reply before: this is a copy of that, or says that it is gone. */
+  readonly repeated: boolean;
 }
 
 /** What a bus brings its messages to. Everything is done at once, in the order of the calls; only answers come later. */
@@ -53,10 +58,24 @@ export interface BusTarget {
   addBar(instrumentId: string, bar: Bar): void;
   /** Stores what a signal that has its reply already left behind: the bars it brought, all or none, as at its admission. Throws as {@link submit}. */
   mergeBars(event: SignalEvent): void;
-  /** `asOf`: what an earlier admission of the same signal fixed. Throws what admission refuses with, OVERLOADED, STORE_BEHIND, NOT_STARTED, STOPPED. */
-  submit(event: SignalEvent, asOf?: number): Submission;
+  /** `sight`: what it sees, where that was fixed before. Throws what admission refuses with, OVERLOADED, STORE_BEHIND, NOT_STARTED, STOPPED. */
+  submit(event: SignalEvent, sight?: SignalSight): Submission;
+  /** Sequence of the newest bar that the signal would see now; −1 for none. */
+  asOf(event: SignalEvent): number;
+  /** Close of the bar that is due for the signal and not stored: one interval after the instrument's newest bar, and the signal's time has reached it, but not the next one. null for none. */
+  dueNs(event: SignalEvent): bigint | null;
+  /** Close of the instrument's newest bar; 0 for none. */
+  newestNs(instrumentId: string): bigint;
   /** Resolves when everything brought so far is durable; at once where nothing is recorded. */
   durable(): Promise<void>;
+}
+
+/** What a signal sees, fixed. */
+export interface SignalSight {
+  /** Sequence of the newest bar it may see; −1 for none. */
+  readonly asOf: number;
+  /** The bar that was due for it did not come: it is answered with size 0, and not learned from. */
+  readonly isBarMissing: boolean;
 }
 
 /** A signal that was let in. */
@@ -86,7 +105,7 @@ export interface BusMetrics {
   /** Understood, and of no concern to this system. */
   readonly ignored: number;
   readonly heartbeats: number;
-  /** Signals that were sent again after they had been answered. */
+  /** Signals that were sent again after they had their reply, and got a copy of it. */
   readonly duplicates: number;
   /** Messages known to be missing. */
   readonly missing: number;
@@ -139,5 +158,6 @@ export function enrichedMessageOf(answer: EnrichedSignalEvent): EnrichedMessage 
     modelId: answer.modelId,
     latencyNs: answer.latencyNs,
     degraded: answer.degraded ?? null,
+    repeated: false,
   };
 }

@@ -121,6 +121,11 @@ export class FeatureStoreWriter {
     return this.rings[instrument]?.asOf(timestampNs) ?? -1;
   }
 
+  /** Close of the next bar, one interval after the newest, if the instant has reached it but not the one after; null otherwise, also where the bars have no interval. */
+  dueNs(instrument: number, instantNs: bigint): bigint | null {
+    return this.rings[instrument]?.dueNs(instantNs) ?? null;
+  }
+
   /** When the bar closed; 0 for a bar that is not stored. */
   tsEventNs(instrument: number, sequence: number): bigint {
     return this.rings[instrument]?.tsEventNs(sequence) ?? 0n;

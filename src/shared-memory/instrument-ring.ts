@@ -2,6 +2,7 @@ import { OrchestratorError } from '../errors.js';
 import { HISTORY_BARS_MIN, logReturn, volatilityAt } from '../features/feature-columns.js';
 import { invariant } from '../invariant.js';
 import type { Bar } from '../market/bar.js';
+import { barIntervalNs } from '../market/bar-interval.js';
 import type { RoundedTimes } from '../market/rounded-times.js';
 import { wholeSecondNs } from '../market/timestamp.js';
 import { VpinIndicator, type VpinOptions } from '../orderflow/vpin.js';
@@ -37,6 +38,8 @@ export class InstrumentRing {
   private readonly columns: Omit<StoredColumns, 'base' | 'mask'>;
   /** Nanoseconds since the bar before; NaN for the first. */
   private readonly interval: Float64Array;
+  /** What was worked out last, and up to which bar. */
+  private knownInterval: { readonly bar: number; readonly ns: bigint | null } = { bar: -1, ns: null };
   private readonly onAppended: FeatureStoreOptions['onAppended'];
 
   constructor(
@@ -159,6 +162,25 @@ export class InstrumentRing {
       else above = middle;
     }
     return below;
+  }
+
+  dueNs(instantNs: bigint): bigint | null {
+    if (this.newest < 0) return null;
+    const newestNs = this.tsEventNs(this.newest);
+    if (instantNs <= newestNs) return null;
+    const intervalNs = this.intervalNs;
+    if (intervalNs === null || instantNs < newestNs + intervalNs || instantNs >= newestNs + 2n * intervalNs)
+      return null;
+    return newestNs + intervalNs;
+  }
+
+  /** Of the bars up to the newest; null where they have none. */
+  private get intervalNs(): bigint | null {
+    if (this.newest !== this.knownInterval.bar) {
+      const times = { base: this.base, mask: this.mask, tsEventNs: this.views.tsEventNs };
+      this.knownInterval = { bar: this.newest, ns: barIntervalNs(times, this.newest, this.oldest) };
+    }
+    return this.knownInterval.ns;
   }
 
   tsEventNs(sequence: number): bigint {

@@ -13,14 +13,14 @@ await withRedis('what every bus promises, of streams', (base) => {
   messageBusContract({
     name: 'streams',
     canPushBack: true,
-    hasPayloads: true,
+    givesBack: 'no-signals',
     keepsUnanswered: true,
     open: async (target) => {
       // A partition of its own: whoever uses the same server is not disturbed.
       const settings = { ...base, partition: `ml4t-test-${process.pid}-${opened++}` };
       const dialect = openDialect({ redis: settings, userFeatures: [] });
       const parts = { settings, dialect, clock: systemClock, logger: silentLogger, position: null };
-      const bus = new StreamBus({ ...parts, target });
+      const bus = new StreamBus({ ...parts, target, awaitBarMs: 500 });
       const clients: StreamClient[] = [];
       const another = (): StreamClient => {
         const client = new StreamClient(settings, dialect);
