@@ -38,6 +38,16 @@ test('bars have their place by their close, in whatever order they came', () => 
   assert.equal([bars.tsEventNs, bars.close], [series.tsEventNs, series.close]);
 });
 
+test('history that came behind live bars goes before them and fills their holes', () => {
+  const lesson = lessonOf();
+  hearBars(lesson, [120, 121, 125]);
+  hearBars(lesson, Array.from({ length: 124 }).keys());
+  hearSignal(lesson, closeOf(121));
+  const { series: taught, counts } = lesson.toSeries();
+  assert.equal([taught[0]!.bars.length, taught[0]!.sides![121]], [125, 1]);
+  assert.equal([counts.repeated, counts.refused], [2, {}]);
+});
+
 test('a signal sees the newest bar that closed at or before its time, and says when it was decided', () => {
   const lesson = lessonOf();
   // Before the bar that closes at its time, as a node's signals come.
