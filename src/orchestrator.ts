@@ -43,7 +43,7 @@ export interface OrchestratorDependencies {
 /** Signals of a batch that are admitted before other events have their turn: some milliseconds of work. */
 const ADMITTED_PER_TURN = 1000;
 /** Clocks differ and replays may use another one, but a bar that is a year ahead has its time in another unit. */
-const FUTURE_NS_MAX = 365n * 86_400_000_000_000n;
+export const FUTURE_NS_MAX = 365n * 86_400_000_000_000n;
 
 type Lifecycle = 'new' | 'starting' | 'started' | 'stopped';
 

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
+import { OrchestratorError } from '../errors.js';
 import { PRIMARY_SIGNALS } from '../primary/primary-signal.js';
 import type { MarketSource } from './market-source.js';
 
@@ -66,4 +67,19 @@ export function simulatedSource({ edge, seed }: MarketOptions, bars: number = SI
 
 export function primaryOf(options: MarketOptions, source: MarketSource): string {
   return options.primary ?? (source.kind === 'simulated' ? SIMULATED.primary : REAL_PRIMARY);
+}
+
+const MARKET_ONLY = ['bars', 'market', 'instrument', 'primary'] as const;
+
+/** Throws USAGE for an option that names a market where a stream is to teach. */
+export function checkNoMarket(options: MarketOptions): void {
+  const field = MARKET_ONLY.find((name) => options[name] !== undefined);
+  if (field === undefined) return;
+  throw new OrchestratorError(
+    'USAGE',
+    `--${field} does not go with --redis: bars and signals are those of the stream`,
+    {
+      field,
+    },
+  );
 }

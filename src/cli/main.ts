@@ -18,15 +18,18 @@ import { BREAK_MIN, tellBreakStory } from './break-story.js';
 import { addBusCommands } from './bus-commands.js';
 import { addBusOptions, type BusOptions, busConfigOf, checkNoBus, NO_BUS } from './bus-options.js';
 import { exitCodeOf } from './exit-code.js';
-import { addJobOptions, type JobOptions, primaryOf, simulatedSource, sourceOf } from './job-options.js';
+import { addJobOptions, checkNoMarket, type JobOptions, primaryOf, simulatedSource, sourceOf } from './job-options.js';
 import { type MainJobResult, runMainJob } from './main-job.js';
 import { loadPrimary, type MarketSource, openMarket } from './market-source.js';
+import { readStreamLesson } from './read-stream-lesson.js';
 import { renderComparison, renderMainJob, toJson } from './render.js';
 import { renderBundle, renderTraining } from './render-model.js';
 import { renderStory } from './render-story.js';
+import { renderStreamLesson } from './render-stream-lesson.js';
 import { serve } from './serve.js';
 import { renderServeEvent } from './serve-events.js';
 import { addStateCommands } from './state-commands.js';
+import type { StreamLessonCounts } from './stream-lesson.js';
 
 const BENCHES = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
 
@@ -98,12 +101,14 @@ addBusOptions(addJobOptions(program.command('run')))
     }
   });
 
-addJobOptions(program.command('train'))
-  .description('train on all bars and store the model')
+addBusOptions(addJobOptions(program.command('train')))
+  .description(
+    'train on all bars and store the model; with --redis: on the bars and signals that a partition holds, which is only read',
+  )
   .requiredOption('--model-dir <directory>', 'where models are kept')
-  .action(async (options: JobOptions & { modelDir: string }) => {
+  .action(async (options: JobOptions & BusOptions & { modelDir: string }) => {
     const config = configOf(options, { modelPath: options.modelDir, dispatch: 'inline' });
-    const { series, roundedCount } = await lessonOf(options);
+    const { series, roundedCount, counts, partition } = await trainingLessonOf(options);
     const orchestrator = new ML4TOrchestrator(config);
     const bar = progressBar();
     await orchestrator.start();
@@ -112,8 +117,11 @@ addJobOptions(program.command('train'))
       bar.stop();
       print(
         options.json
-          ? toJson({ modelId: orchestrator.model?.modelId ?? null, roundedCount, ...result.report })
-          : renderTraining(result, options.modelDir, roundedCount),
+          ? toJson({ modelId: orchestrator.model?.modelId ?? null, roundedCount, stream: counts, ...result.report })
+          : [
+              ...(counts === null ? [] : [renderStreamLesson(counts, partition)]),
+              renderTraining(result, options.modelDir, counts === null ? roundedCount : 0),
+            ].join('\n'),
       );
     } finally {
       bar.stop();
@@ -176,6 +184,23 @@ async function lessonOf(options: JobOptions): Promise<{ series: TrainingSeries; 
     series: { instrumentId, bars, sides: primary.byBar, decidedNs: primary.decidedNs },
     roundedCount: roundedCount + primary.roundedCount,
   };
+}
+
+/** Of a market, or of a stream with what was found in it. */
+async function trainingLessonOf(options: JobOptions & BusOptions): Promise<{
+  series: TrainingSeries | readonly TrainingSeries[];
+  roundedCount: number;
+  counts: StreamLessonCounts | null;
+  partition: string;
+}> {
+  if (options.redis === undefined) {
+    checkNoBus({ ...options, modelDir: undefined });
+    return { ...(await lessonOf(options)), counts: null, partition: '' };
+  }
+  checkNoMarket(options);
+  const config = busConfigOf(options, costOf(options));
+  const { series, counts } = await readStreamLesson(config);
+  return { series, roundedCount: counts.roundedCount, counts, partition: config.redis.partition };
 }
 
 async function runStory(options: JobOptions, breakAt: number, config: OrchestratorConfig): Promise<void> {

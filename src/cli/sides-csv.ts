@@ -36,16 +36,29 @@ export function scheduleOf(byBar: Int8Array, bars: BarSeries): SideSchedule {
  */
 export async function readSidesCsv(path: string, bars: BarSeries): Promise<SideSchedule> {
   const { timed, roundedCount } = parseSides(path, await readText(path));
+  return { timed, ...alignSides(timed, bars), roundedCount };
+}
+
+/**
+ * Sides by bar: each is joined to the newest bar that closed at or before its time; of several that see one bar the last counts. Times never decrease. `onSeen` is called with the place of
+ * each side that sees a bar, and that bar.
+ */
+export function alignSides(
+  timed: readonly TimedSide[],
+  bars: BarSeries,
+  onSeen: (index: number, bar: number) => void = () => undefined,
+): Pick<SideSchedule, 'byBar' | 'decidedNs'> {
   const byBar = new Int8Array(bars.length);
   const decidedNs = new BigInt64Array(bars.length);
   let bar = -1;
-  for (const { timestampNs, side } of timed) {
+  for (const [index, { timestampNs, side }] of timed.entries()) {
     while (bar + 1 < bars.length && bars.tsEventNs[bar + 1]! <= timestampNs) bar++;
     if (bar < 0) continue;
     byBar[bar] = side;
     decidedNs[bar] = timestampNs;
+    onSeen(index, bar);
   }
-  return { timed, byBar, decidedNs, roundedCount };
+  return { byBar, decidedNs };
 }
 
 function parseSides(path: string, text: string): Pick<SideSchedule, 'roundedCount'> & { timed: TimedSide[] } {
