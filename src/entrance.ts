@@ -42,6 +42,12 @@ export class Entrance implements BusTarget {
     return { asOf: signal.asOf, answer: this.parts.plane.submit(signal, startNs) };
   }
 
+  newestNs(instrumentId: string): bigint {
+    const { store } = this.parts;
+    const instrument = store.indexOf(instrumentId);
+    return instrument < 0 ? 0n : store.tsEventNs(instrument, store.newest(instrument));
+  }
+
   /** As {@link submit}, for callers who ask about nothing but the answer. */
   answer(event: SignalEvent): Promise<EnrichedSignalEvent> {
     const startNs = this.parts.clock.monotonicNs();

@@ -6,7 +6,13 @@ import type { EnrichedSignalEvent, SignalEvent } from '../market/events.js';
 
 /** What comes in over a bus. */
 export type BusInput =
-  | { readonly kind: 'bar'; readonly instrumentId: string; readonly bar: Bar }
+  | {
+      readonly kind: 'bar';
+      readonly instrumentId: string;
+      readonly bar: Bar;
+      /** One of the past that is published again: taken where it continues what is stored, else passed over. */
+      readonly historical?: true;
+    }
   | { readonly kind: 'signal'; readonly event: SignalEvent };
 
 /** What goes out for every signal, and for every message that cannot be one: an answer, or why there is none. */
@@ -60,6 +66,8 @@ export interface BusTarget {
   mergeBars(event: SignalEvent): void;
   /** `asOf`: what an earlier admission of the same signal fixed. Throws what admission refuses with, OVERLOADED, STORE_BEHIND, NOT_STARTED, STOPPED. */
   submit(event: SignalEvent, asOf?: number): Submission;
+  /** Close of the instrument's newest bar; 0 for none. */
+  newestNs(instrumentId: string): bigint;
   /** Resolves when everything brought so far is durable; at once where nothing is recorded. */
   durable(): Promise<void>;
 }
@@ -91,6 +99,8 @@ export interface BusMetrics {
   /** Understood, and of no concern to this system. */
   readonly ignored: number;
   readonly heartbeats: number;
+  /** Historical bars that continue nothing: known already, or older than what is stored. */
+  readonly historicalIgnored: number;
   /** Signals that were sent again after they had their reply, and got a copy of it. */
   readonly duplicates: number;
   /** Messages known to be missing. */

@@ -59,8 +59,15 @@ export function nautilusReader(config: NautilusConfig): (frame: Frame) => Decode
     if (concern === 'heartbeat') return HEARTBEAT;
     // The name of the encoding may be wrong, as to which of the two it is; the first byte is not.
     if (concern === 'none' || (encoding !== undefined && !ENCODINGS.has(encoding.toLowerCase()))) return IGNORED;
-    return decode(payload);
+    const decoded = decode(payload);
+    return concern === 'historical' ? asHistorical(decoded) : decoded;
   };
+}
+
+/** Of the past nothing is taken but bars, and nothing is refused: nobody waits for it. */
+function asHistorical(decoded: Decoded): Decoded {
+  if (decoded.kind !== 'input' || decoded.input.kind !== 'bar') return IGNORED;
+  return { ...decoded, input: { ...decoded.input, historical: true } };
 }
 
 /** Of an envelope (v2) its content, and a flat object (v1) itself. Throws INVALID_MESSAGE where neither names a class. */

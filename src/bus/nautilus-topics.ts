@@ -1,10 +1,13 @@
 import type { OrchestratorConfig } from '../config.js';
 import { parseNautilusBarType } from './nautilus-bar-type.js';
 
-/** What a topic says of its messages. 'input': they may concern this system. */
-export type TopicConcern = 'input' | 'heartbeat' | 'none';
+/** What a topic says of its messages. 'input': they may concern this system; 'historical': so may the bars among them, which were published for somebody who asked for the past. */
+export type TopicConcern = 'input' | 'historical' | 'heartbeat' | 'none';
 
 export const BARS = 'data.bars.';
+/** Before the topic of what is published again, by v1 nodes; those of v2 have a prefix of their own, behind which the topic need not stand. */
+export const HISTORICAL = 'historical.';
+const PIPELINE = 'data.pipeline.';
 const SIGNALS = 'data.Signal';
 
 /** The topic without the asterisk that a v1 node puts behind topics of custom data. */
@@ -21,11 +24,16 @@ export function signalTopics({
   return [`data.${signalType}`, ...names].flatMap((topic) => [topic, `${topic}*`]);
 }
 
-/** `signalType`: the class of custom data that signals come as. Historical data is published again on topics of its own, and is of no concern. */
+/** `signalType`: the class of custom data that signals come as. */
 export function concernOf(topic: string, signalType: string, barSpec: string): TopicConcern {
   const name = normaliseTopic(topic);
   if (name === 'health:heartbeat') return 'heartbeat';
   if (name.startsWith(BARS)) return isOtherSpec(name.slice(BARS.length), barSpec) ? 'none' : 'input';
+  if (name.startsWith(PIPELINE)) return 'historical';
+  if (name.startsWith(HISTORICAL)) {
+    const past = name.slice(HISTORICAL.length);
+    return past.startsWith(BARS) && !isOtherSpec(past.slice(BARS.length), barSpec) ? 'historical' : 'none';
+  }
   const custom = `data.${signalType}`;
   return name === custom || name.startsWith(`${custom}.`) || name.startsWith(SIGNALS) ? 'input' : 'none';
 }

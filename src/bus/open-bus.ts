@@ -38,6 +38,7 @@ function answeringWhenRecorded(target: BusTarget): BusTarget {
   return {
     addBar: (instrumentId, bar) => target.addBar(instrumentId, bar),
     mergeBars: (event) => target.mergeBars(event),
+    newestNs: (instrumentId) => target.newestNs(instrumentId),
     submit: (event, asOf) => {
       const { asOf: fixed, answer } = target.submit(event, asOf);
       const before = last.get(event.instrumentId);

@@ -133,6 +133,27 @@ test('everything else that a node publishes is ignored', () => {
   );
 });
 
+test('of what is published again of the past bars are taken, as such, and nothing is refused', () => {
+  const bars = `data.bars.${BTC}-1-MINUTE-LAST-EXTERNAL`;
+  const taken = { kind: 'input', input: { ...BAR_INPUT, historical: true }, place: null };
+  for (const payload of [BAR, numbered(BAR)]) {
+    assert.equal(decode(payload, { topic: `historical.${bars}` }), taken);
+    assert.equal(decode(payload, { topic: `data.pipeline.${bars}`, type: 'Bar' }), taken);
+    assert.equal(decode(payload, { topic: `data.pipeline.${bars.slice('data.'.length)}` }), taken);
+    assert.is(decode(payload, { topic: `historical.${bars.replace('1-MINUTE', '5-MINUTE')}` }).kind, 'ignored');
+  }
+  const broken = BAR.replace('"high"', '"no"');
+  assert.is(decode(broken, { topic: bars }).kind, 'invalid');
+  assert.is(decode(broken, { topic: `historical.${bars}` }).kind, 'ignored');
+  const signal = `{"type":"PrimarySignal","instrument_id":"${BTC}","side":1,"ts_event":"1751414400000000000","ts_init":"1751414400000000000"}`;
+  assert.is(decode(signal, { topic: 'historical.data.PrimarySignal*' }).kind, 'ignored');
+  assert.is(decode(signal, { topic: 'data.pipeline.PrimarySignal' }).kind, 'ignored');
+  for (const [k, codec] of codecs.entries()) {
+    const { payload, ...frame } = codec.encodeInput({ ...BAR_INPUT, kind: 'bar', historical: true });
+    assert.equal(codec.decode({ ...frame, payload: Buffer.from(payload) }), taken, `v${k + 1}`);
+  }
+});
+
 test('a bar type is read from the right, and a step of time divides the next unit', () => {
   assert.equal(parseNautilusBarType('ES.FUT.GLBX-1-hour-last-external'), {
     instrumentId: 'ES.FUT.GLBX',

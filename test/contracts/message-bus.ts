@@ -284,6 +284,7 @@ function targetOf(orchestrator: ML4TOrchestrator): BusTarget {
   return {
     addBar: (instrumentId, bar) => orchestrator.addBar(instrumentId, bar),
     mergeBars: () => assert.unreachable('nothing is merged here'),
+    newestNs: () => 0n,
     submit: (event) => ({ asOf: -1, answer: orchestrator.processSignal(event) }),
     durable: async () => undefined,
   };

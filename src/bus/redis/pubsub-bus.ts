@@ -128,7 +128,7 @@ export class PubSubBus implements MessageBus {
     }
     const applied = applyInput(this.options.target, input);
     this.counts.applied(applied);
-    if (applied.kind === 'bar') return;
+    if (applied.kind === 'bar' || applied.kind === 'passed-over') return;
     if (applied.kind === 'signal') void this.answer(input, applied.submission, payload);
     else this.refuse(applied.error, claimOfInput(input), payload);
   }

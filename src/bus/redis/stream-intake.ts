@@ -83,6 +83,7 @@ export class StreamIntake {
     counts.applied(applied);
     switch (applied.kind) {
       case 'bar':
+      case 'passed-over':
         return 'settled';
       case 'busy':
         return 'busy';

@@ -11,7 +11,7 @@ const never = (): never => {
 };
 
 function targetThat(durable: () => Promise<void>): BusTarget {
-  return { addBar: never, mergeBars: never, submit: never, durable };
+  return { addBar: never, mergeBars: never, newestNs: never, submit: never, durable };
 }
 
 /** Takes in entries 1 to `count`, in batches as they are read; where the stream was cut. */
