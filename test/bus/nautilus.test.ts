@@ -37,15 +37,11 @@ const v2Signal = (value: string): string =>
 
 test('bars of the configured kind are read in either version, other kinds are ignored', () => {
   const topic = `data.bars.${BTC}-1-MINUTE-LAST-EXTERNAL`;
-  for (const payload of [
-    BAR,
-    numbered(BAR),
-    BAR.replace('1751414400000000000', '2025-07-02T00:00:00Z'),
-    BAR.replace('EXTERNAL', 'INTERNAL'),
-  ]) {
+  for (const payload of [BAR, numbered(BAR), BAR.replace('1751414400000000000', '2025-07-02T00:00:00Z')]) {
     assert.equal(decode(payload, { topic }), { kind: 'input', input: BAR_INPUT, place: null });
   }
   assert.is(decode(BAR.replace('1-MINUTE', '5-MINUTE')).kind, 'ignored');
+  assert.is(decode(BAR.replace('EXTERNAL', 'INTERNAL')).kind, 'ignored');
   assert.is(decode('{', { topic: topic.replace('1-MINUTE', '5-MINUTE') }).kind, 'ignored');
   assert.is(decode('{', { topic }).kind, 'invalid');
 });
@@ -193,8 +189,9 @@ test('names of signals are written as Python titles them', () => {
     ['14x', '14X'],
   ] as const)
     assert.is(title(name), titled);
-  assert.is(concernOf('data.PrimarySignal.k=v', 'PrimarySignal', '1-MINUTE-LAST'), 'input');
-  assert.is(concernOf('data.PrimarySignals', 'PrimarySignal', '1-MINUTE-LAST'), 'none');
+  const settings = OrchestratorConfig.parse().redis;
+  assert.is(concernOf('data.PrimarySignal.k=v', settings).kind, 'input');
+  assert.equal(concernOf('data.PrimarySignals', settings), { kind: 'none', setting: 'redis.signalType' });
 });
 
 const ANSWER: EnrichedMessage = {

@@ -2,12 +2,14 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../../clock.js';
 import { OrchestratorError } from '../../errors.js';
 import type { EnrichedSignalEvent } from '../../market/events.js';
+import type { BusStatus } from '../bus-status.js';
 import type { Decoded, Dialect, Frame } from '../dialect.js';
+import type { Heartbeats } from '../heartbeats.js';
 import { applyInput, type BusCounts, reapplyInput, rejected } from '../intake.js';
 import { type BusInput, type BusTarget, enrichedMessageOf, type Submission } from '../message-bus.js';
 import { claimOfInput, type SignalClaim } from '../signal-claim.js';
 import { deadLetterFields } from './dead-letter.js';
-import type { EntryId } from './entry-id.js';
+import { type EntryId, msOf } from './entry-id.js';
 import type { InFlightEntry, ReplyCommand } from './in-flight.js';
 import type { PartitionKeys } from './partition-keys.js';
 import type { RedisSettings } from './redis-client.js';
@@ -26,6 +28,8 @@ export interface StreamIntakeParts {
   readonly progress: StreamProgress;
   readonly counts: BusCounts;
   readonly clock: Clock;
+  readonly status: BusStatus;
+  readonly heartbeats: Heartbeats;
   /** The entry has its reply, which may go out. */
   readonly onReply: (entry: InFlightEntry) => void;
 }
@@ -50,9 +54,10 @@ export class StreamIntake {
     switch (decoded.kind) {
       case 'heartbeat':
         counts.heartbeats++;
+        this.parts.heartbeats.heard(Number(msOf(entry.id)), this.parts.clock.monotonicNs());
         return 'settled';
       case 'ignored':
-        counts.ignored++;
+        this.parts.status.ignored(decoded.what);
         return 'settled';
       case 'invalid':
         return this.reject(entry.id, decoded.error, decoded.claim);
@@ -114,6 +119,7 @@ export class StreamIntake {
   }
 
   private reject(id: EntryId, error: OrchestratorError, claim: SignalClaim | null): Taken {
+    this.parts.status.refused(error);
     const entry = this.letIn(id, null, claim);
     entry.reply = this.rejectionReply(id, error, claim);
     entry.replyKind = 'rejected';
@@ -163,6 +169,7 @@ export class StreamIntake {
 
   private insteadReply(id: EntryId, claim: SignalClaim, verdict: 'TRIMMED' | 'REUSED'): ReplyCommand {
     const error = verdict === 'TRIMMED' ? alreadyAnswered() : idReused();
+    this.parts.status.refused(error);
     return this.rejectionReply(id, error, claim, verdict === 'TRIMMED' ? 'trimmed' : 'reused');
   }
 }
