@@ -1,11 +1,13 @@
 import { OrchestratorError } from '../../errors.js';
 import type { EnrichedSignalEvent, SignalEvent } from '../../market/events.js';
+import type { BusStatus } from '../bus-status.js';
 import type { Decoded, Frame } from '../dialect.js';
+import type { Heartbeats } from '../heartbeats.js';
 import { type Applied, applyInput, type BusCounts, mergeInput, reapplyInput } from '../intake.js';
 import type { BusInput, BusTarget, SignalSight } from '../message-bus.js';
 import { claimOfInput, type SignalClaim } from '../signal-claim.js';
 import { type EntryId, entryMs } from './entry-id.js';
-import type { InFlightEntry } from './in-flight.js';
+import type { InFlightEntry, ReplyCommand } from './in-flight.js';
 import { frameOf, type StreamEntry } from './stream-entries.js';
 import { StreamReplies, type StreamReplyParts } from './stream-replies.js';
 import { type WaitingSignal, WaitingSignals } from './waiting-signals.js';
@@ -16,6 +18,8 @@ export type Taken = 'settled' | 'in-flight' | 'busy';
 export interface StreamIntakeParts extends StreamReplyParts {
   readonly target: BusTarget;
   readonly counts: BusCounts;
+  readonly status: BusStatus;
+  readonly heartbeats: Heartbeats;
   /** The entry has its reply, which may go out. */
   readonly onReply: (entry: InFlightEntry) => void;
 }
@@ -62,9 +66,10 @@ export class StreamIntake {
     switch (decoded.kind) {
       case 'heartbeat':
         counts.heartbeats++;
+        this.parts.heartbeats.heard(entryMs(entry.id), this.parts.clock.monotonicNs());
         return 'settled';
       case 'ignored':
-        counts.ignored++;
+        this.parts.status.ignored(decoded.what);
         return 'settled';
       case 'invalid':
         return this.reject(entry.id, decoded.error, decoded.claim);
@@ -174,12 +179,20 @@ export class StreamIntake {
     return {
       ...{ id, asOf, dueNs: null, isBarMissing: false, isWaiting: false, reconsider: null },
       ...{ reply: null, replyKind: 'enriched', isRepeated: false, wasSent: false },
-      instead: (verdict) => this.replies.instead(id, claim!, verdict),
+      instead: (verdict) => this.instead(id, claim!, verdict),
     };
+  }
+
+  private instead(id: EntryId, claim: SignalClaim, verdict: 'TRIMMED' | 'REUSED'): ReplyCommand {
+    const error = verdict === 'TRIMMED' ? alreadyAnswered() : idReused();
+    this.parts.status.refused(error);
+    return this.replies.rejection(id, error, claim, verdict === 'TRIMMED' ? 'trimmed' : 'reused');
   }
 
   private notTaken(id: EntryId, input: BusInput, applied: Applied): Taken {
     switch (applied.kind) {
+      case 'passed-over':
+        return 'settled';
       case 'refused':
         return this.reject(id, applied.error, claimOfInput(input));
       case 'stopped':
@@ -207,6 +220,7 @@ export class StreamIntake {
   }
 
   private reject(id: EntryId, error: OrchestratorError, claim: SignalClaim | null): Taken {
+    this.parts.status.refused(error);
     const entry = this.entryOf(id, null, claim);
     entry.reply = this.replies.rejection(id, error, claim);
     entry.replyKind = 'rejected';
@@ -220,4 +234,16 @@ type SignalInput = BusInput & { readonly kind: 'signal' };
 
 function instrumentOf(input: BusInput): string {
   return input.kind === 'bar' ? input.instrumentId : input.event.instrumentId;
+}
+
+function alreadyAnswered(): OrchestratorError {
+  return new OrchestratorError('ALREADY_ANSWERED', 'the signal had its reply, which is no longer kept', {
+    field: 'signalId',
+  });
+}
+
+function idReused(): OrchestratorError {
+  return new OrchestratorError('SIGNAL_ID_REUSED', 'another signal had this id: other instrument, side or time', {
+    field: 'signalId',
+  });
 }

@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { BusStatus } from '../../../src/bus/bus-status.js';
+import { Heartbeats } from '../../../src/bus/heartbeats.js';
 import { BusCounts } from '../../../src/bus/intake.js';
 import type { SignalSight } from '../../../src/bus/message-bus.js';
 import { openDialect } from '../../../src/bus/open-dialect.js';
@@ -9,6 +11,7 @@ import { partitionKeys } from '../../../src/bus/redis/partition-keys.js';
 import type { StreamEntry } from '../../../src/bus/redis/stream-entries.js';
 import { StreamIntake } from '../../../src/bus/redis/stream-intake.js';
 import { StreamProgress } from '../../../src/bus/redis/stream-progress.js';
+import { silentLogger } from '../../support/captured-log.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { redisSettings } from '../../support/redis-server.js';
 import { PROPERTY_RUNS } from '../../support/sizes.js';
@@ -53,6 +56,8 @@ class Reader {
       ...{ settings, dialect, target: this.target, progress: this.progress },
       keys: partitionKeys(settings),
       counts: new BusCounts(),
+      status: new BusStatus('', new BusCounts(), silentLogger),
+      heartbeats: new Heartbeats({ onStopped: () => undefined, onResumed: () => undefined }),
       clock: new ManualClock(),
       awaitBarMs: AWAIT_MS,
       onReply: () => undefined,
