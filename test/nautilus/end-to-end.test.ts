@@ -1,0 +1,188 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { unwrap } from '../../src/bus/nautilus-messages.js';
+import { readPayload } from '../../src/bus/payload.js';
+import { RedisConnection } from '../../src/bus/redis/redis-client.js';
+import type { OrchestratorConfigInput } from '../../src/config.js';
+import type { EnrichedSignalEvent } from '../../src/market/events.js';
+import { FAST_VPIN, fastTrainedBundle } from '../support/bundles.js';
+import { HAS_REDIS_SERVER, RedisServer } from '../support/redis-server.js';
+import { ServedPartition } from '../support/served-partition.js';
+import { findPython, NAUTILUS_MAJORS, type NautilusMajor, openEnvironment } from './environments.js';
+import { expectedAnswers } from './expected-answers.js';
+import { PythonRun, type ReceivedReply, type RunSettings } from './python-run.js';
+
+/** The example of examples/nautilus with real nodes, from node over Redis and `ml4t run` back to the node. */
+
+/** Of a signal, what may not differ from the library in process in a single bit. */
+const CONFIG = {
+  vpin: FAST_VPIN,
+  // A loaded machine must not make defaults of answers.
+  inferenceTimeoutMs: 60_000,
+  retrain: { mode: 'manual' },
+  redis: { barSpec: '1-DAY-LAST' },
+} as const satisfies OrchestratorConfigInput;
+const HISTORY = 300;
+const LIVE = 400;
+/** Half of the last bit of a double below 1: what 2.0 makes of a number in JSON. */
+const LAST_BIT = 2 ** -52;
+
+interface Case {
+  readonly major: NautilusMajor;
+  readonly python: string;
+  readonly way: RunSettings['way'];
+  readonly encoding: RunSettings['encoding'];
+  readonly isDeferred: boolean;
+}
+
+interface Played extends Case {
+  readonly run: PythonRun;
+  readonly served: ServedPartition;
+  readonly partition: string;
+}
+
+const python = findPython();
+if (python === null || !HAS_REDIS_SERVER) {
+  const why = python === null ? 'no Python 3.12 in PATH or with pyenv' : 'no redis-server in PATH';
+  console.log(`skipped: the example with real NautilusTrader nodes (${why})`);
+  test.skip('the example with real NautilusTrader nodes');
+} else {
+  const ready: { major: NautilusMajor; python: string }[] = [];
+  for (const major of NAUTILUS_MAJORS) {
+    const environment = await openEnvironment(python, major);
+    if (environment.kind === 'ready') ready.push({ major, python: environment.python });
+    else if (environment.kind === 'not-served')
+      console.log(`not available: NautilusTrader ${major}: ${environment.reason}`);
+    else
+      test(`an environment with NautilusTrader ${major} can be built`, () => {
+        throw new Error(environment.reason);
+      });
+  }
+  const cases = (way: RunSettings['way']): Case[] =>
+    ready.flatMap((node) =>
+      (['json', 'msgpack'] as const).map((encoding) => ({ ...node, way, encoding, isDeferred: true })),
+    );
+
+  test('beside the actor every signal gets one answer, through a Redis restart and a killed orchestrator', async () => {
+    await play(cases('actor'), async (server, all) => {
+      await Promise.all(
+        all.map(({ run }) => run.until(() => run.replies.length > LIVE / 4, 'a quarter of the replies')),
+      );
+      await server.restart();
+      await Promise.all(all.map(({ run }) => run.until(() => run.replies.length > LIVE / 2, 'half of the replies')));
+      await Promise.all(all.map(({ served }) => served.restart()));
+    });
+  });
+
+  test("over the node's own bus every signal gets one answer, through a killed orchestrator", async () => {
+    await play(cases('own-bus'), async (_server, all) => {
+      await Promise.all(all.map(({ run }) => run.until(() => run.replies.length > LIVE / 3, 'a third of the replies')));
+      await Promise.all(all.map(({ served }) => served.restart()));
+    });
+  });
+
+  test('a backtest waits for each of its answers', async () => {
+    await play(
+      cases('backtest').filter(({ encoding }) => encoding === 'json'),
+      async () => undefined,
+    );
+  });
+}
+
+/** Runs all cases beside each other, lets things happen in the middle, and checks what came. */
+async function play(
+  cases: readonly Case[],
+  happen: (server: RedisServer, all: readonly Played[]) => Promise<void>,
+): Promise<void> {
+  const server = await RedisServer.start({ appendonly: true });
+  const all: Played[] = [];
+  try {
+    await Promise.all(
+      cases.map(async (each) => {
+        const partition = `v${each.major}-${each.encoding}`;
+        const dialect = each.way === 'own-bus' ? `nautilus-v${each.major}` : 'plain';
+        const { encoding, way, isDeferred } = each;
+        const parameters = ['--redis', server.url, ...['--partition', partition], ...['--dialect', dialect]];
+        const served = await ServedPartition.start(
+          [...parameters, '--encoding', encoding],
+          CONFIG,
+          await fastTrainedBundle(),
+        );
+        const place = { url: server.url, partition, encoding, way, isDeferred };
+        // Over its own bus a node of 2.0 writes no history.
+        const history = way === 'own-bus' ? 0 : HISTORY;
+        const run = PythonRun.start(each.python, { ...place, history, live: LIVE, seconds: 0.02 });
+        all.push({ ...each, run, served, partition });
+      }),
+    );
+    await happen(server, all);
+    await Promise.all(all.map((played) => check(server, played)));
+  } finally {
+    for (const { run } of all) run.kill();
+    await Promise.all(all.map(({ served }) => served.stop()));
+    await server.stop();
+  }
+}
+
+async function check(server: RedisServer, played: Played): Promise<void> {
+  const { run, way, major, encoding, partition } = played;
+  const label = `v${major} ${way} ${encoding}`;
+  const barCount = way === 'own-bus' ? LIVE : HISTORY + LIVE;
+  // The first 20 bars that the strategy sees make no signal.
+  const signalCount = (way === 'backtest' ? barCount : LIVE) - 20;
+  const first = (): Map<string, ReceivedReply> =>
+    new Map(run.replies.filter(({ repeated }) => !repeated).map((reply) => [reply.signal_id, reply]));
+  await run.until(() => run.signals.length === signalCount && first().size === signalCount, `all replies of ${label}`);
+  assert.is(way === 'backtest' ? await run.ended() : await run.interrupted(), 0, `${label}: ${run.talk}`);
+
+  assert.is(run.replies.filter(({ repeated }) => !repeated).length, signalCount, label);
+  assert.equal(await replyCounts(server, played), new Map(run.signals.map(({ signalId }) => [signalId, 1])), label);
+  assert.is(await server.command('XLEN', `ml4t:{${partition}}:dead`), 0, label);
+
+  const expected = await expectedAnswers(await fastTrainedBundle(), CONFIG, barCount, run.signals);
+  const isInexact = way === 'own-bus' && major === 2 && encoding === 'json';
+  for (const reply of first().values()) assertSame(reply, expected.get(reply.signal_id)!, isInexact, label);
+  const computed = [...expected.values()].filter(({ degraded }) => degraded === undefined);
+  assert.ok(new Set(computed.map(({ metaConfidence }) => metaConfidence)).size > 10, 'the answers vary');
+  console.log(`${label}: ${signalCount} signals, ${first().size} answers, ${run.replies.length - signalCount} copies`);
+}
+
+function assertSame(reply: ReceivedReply, answer: EnrichedSignalEvent, isInexact: boolean, label: string): void {
+  const expected = {
+    ...{ meta_confidence: answer.metaConfidence, regime_weight: answer.regimeWeight },
+    ...{ toxicity: answer.toxicity, size: answer.size },
+  };
+  for (const [name, value] of Object.entries(expected)) {
+    const found = reply[name as keyof typeof expected];
+    const isSame = isInexact ? Math.abs(found - value) <= LAST_BIT * Math.abs(value) : Object.is(found + 0, value + 0);
+    assert.ok(isSame, `${label}, ${name} of ${reply.signal_id}: ${found} instead of ${value}`);
+  }
+  assert.equal(
+    [reply.name, reply.size_reason, reply.as_of, reply.as_of_sequence, reply.degraded],
+    ['EnrichedSignal', answer.sizeReason ?? '', String(answer.asOfNs), answer.asOfSequence, answer.degraded ?? ''],
+    label,
+  );
+}
+
+/** How many replies the output stream holds for each signal, copies apart. */
+async function replyCounts(server: RedisServer, { partition, way, major }: Played): Promise<Map<string, number>> {
+  const key = `ml4t:{${partition}}:out${way === 'own-bus' ? `:nautilus-v${major}` : ''}`;
+  const counts = new Map<string, number>();
+  const connection = await RedisConnection.open(server.settings(), 'test-reader');
+  try {
+    const entries = (await connection.call('XRANGE', key, '-', '+')) as [Buffer, Buffer[]][];
+    for (const [, fields] of entries) {
+      const payload = fields[fields.findIndex((name) => String(name) === 'payload') + 1]!;
+      const object = readPayload(payload, 2 ** 20);
+      const fieldsOf = way === 'own-bus' ? unwrap(object).fields : object;
+      if (fieldsOf.repeated === true) continue;
+      const signalId = String(fieldsOf[way === 'own-bus' ? 'signal_id' : 'signalId']);
+      counts.set(signalId, (counts.get(signalId) ?? 0) + 1);
+    }
+  } finally {
+    connection.close();
+  }
+  return counts;
+}
+
+test.run();

@@ -1,0 +1,86 @@
+"""A node or a backtest of the example that writes what it sends and gets, a JSON object a line.
+
+`recorded_run.py SETTINGS`, with settings as JSON: see `RunSettings` in python-run.ts.
+"""
+
+import json
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples" / "nautilus"))
+
+import backtest
+from csv_bars import BAR_TYPE, Replay, read_bars
+from ml4t_nautilus import IS_V2, ML4T, ML4TConfig, PrimarySignal, publish, received
+from strategy import Follower, FollowerConfig
+
+if IS_V2:
+    from node_v2 import run
+else:
+    from node_v1 import run
+
+CONTENT = (
+    "signal_id code meta_confidence regime_weight toxicity size size_reason as_of as_of_sequence "
+    "model_id degraded repeated"
+).split()
+
+
+def tell(kind: str, **values: Any) -> None:
+    # Apart from stdout, where a node logs from a thread of its own.
+    os.write(3, f"{json.dumps({'kind': kind, **values})}\n".encode())
+
+
+def tell_signal(signal: PrimarySignal) -> None:
+    at = str(signal.ts_event)
+    tell("signal", signalId=signal.signal_id, side=signal.side, timestamp=at)
+
+
+def tell_reply(reply: Any) -> None:
+    values = {name: getattr(reply, name) for name in CONTENT if hasattr(reply, name)}
+    # A JSON reader may hold no integer of this size.
+    tell("reply", name=type(reply).__name__, **{**values, "as_of": str(values.get("as_of", ""))})
+
+
+class Recorded(Follower):
+    def send(self, signal: PrimarySignal) -> None:
+        tell_signal(signal)
+        if settings["isDeferred"]:
+            super().send(signal)
+        else:
+            self.due[signal.signal_id] = sys.maxsize
+            publish(self, signal)
+
+    def on_data(self, data: Any) -> None:
+        tell_reply(received(data))
+        super().on_data(data)
+
+
+class RecordedBacktest(backtest.SizedFollower):
+    def send(self, signal: PrimarySignal) -> None:
+        tell_signal(signal)
+        reply = self.ml4t.ask(signal, timeout=20.0)
+        if reply is not None:
+            tell_reply(reply)
+
+
+def main() -> None:
+    history, live = settings["history"], settings["live"]
+    url, partition, encoding = settings["url"], settings["partition"], settings["encoding"]
+    bars = read_bars(end=history + live)
+    config = ML4TConfig(url, partition, (BAR_TYPE,), encoding, warm_up=timedelta(days=365 * 30))
+    if settings["way"] == "backtest":
+        backtest.run(config, bars, RecordedBacktest(FollowerConfig(BAR_TYPE)))
+        return
+    replay = Replay(bars[:history], bars[history:], settings["seconds"], seconds_after=120)
+    if settings["way"] == "actor":
+        run(replay, [ML4T(config)], [Recorded(FollowerConfig(BAR_TYPE))])
+    else:
+        strategy = Recorded(FollowerConfig(BAR_TYPE, client="ML4T"))
+        run(replay, [], [strategy], url, partition, encoding)
+
+
+settings = json.loads(sys.argv[1])
+main()
