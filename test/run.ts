@@ -84,7 +84,7 @@ function runFile(file: string): Promise<FileResult> {
 }
 
 await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, worker));
-if (totals.passed + totals.failed === 0) {
+if (totals.passed + totals.failed + totals.skipped === 0) {
   console.log('no tests ran');
   totals.failed = 1;
 }
