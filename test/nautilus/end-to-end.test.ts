@@ -81,6 +81,22 @@ if (python === null || !HAS_REDIS_SERVER) {
     });
   });
 
+  test('a live node is refused in the partition of a backtest, and told what to do', async () => {
+    const server = await RedisServer.start();
+    try {
+      await server.command('SET', 'ml4t:{p}:kind', 'backtest');
+      const settings = { url: server.url, partition: 'p', encoding: 'json', way: 'actor', isDeferred: true } as const;
+      const runs = ready.map((node) =>
+        PythonRun.start(node.python, { ...settings, history: 0, live: 10, seconds: 0.01 }),
+      );
+      await Promise.all(runs.map((run) => run.ended()));
+      for (const { talk } of runs) assert.match(talk, /partition p is backtest and this node is live: give each/);
+      assert.is(await server.command('EXISTS', 'ml4t:{p}:in'), 0);
+    } finally {
+      await server.stop();
+    }
+  });
+
   test('a backtest waits for each of its answers', async () => {
     await play(
       cases('backtest').filter(({ encoding }) => encoding === 'json'),
