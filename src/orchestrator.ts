@@ -269,6 +269,7 @@ export class ML4TOrchestrator {
       publish: (bundle, bytes) => this.plane.publish(bundle, bytes),
       generation: () => this.plane.generation,
       busPosition: () => this.bus?.position ?? null,
+      onLateBar: () => this.counts.countLateBar(),
       emit: (event, ...parameters) => this.emit(event, ...parameters),
       onPublished: (from) => this.announceSwap(from),
     });

@@ -8,6 +8,7 @@ const DEGRADED_REASONS: Readonly<Record<DegradedReason, true>> = {
   'stale-window': true,
   'insufficient-history': true,
   'stale-bars': true,
+  'bar-missing': true,
 };
 
 /** null where the answer is not degraded. Throws INVALID_MESSAGE. */

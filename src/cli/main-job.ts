@@ -100,7 +100,8 @@ export async function runMainJob(
   orchestrator.events.on('enriched', hooks.onAnswer);
   await orchestrator.start();
   try {
-    const series = { instrumentId, bars: bars.slice(0, cut), sides: schedule.byBar.subarray(0, cut) };
+    const sides = schedule.byBar.subarray(0, cut);
+    const series = { instrumentId, bars: bars.slice(0, cut), sides, decidedNs: schedule.decidedNs.subarray(0, cut) };
     const result = await orchestrator.train(series, { onProgress: hooks.onProgress });
     hooks.onTrained();
     const answers = await replayLive(orchestrator, instrumentId, bars, schedule, cut);

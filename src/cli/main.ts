@@ -171,8 +171,8 @@ async function runServe(options: RunOptions): Promise<void> {
 async function lessonOf(options: JobOptions): Promise<TrainingSeries> {
   const source = sourceOf(options);
   const { bars, instrumentId } = await openMarket(source);
-  const { byBar } = await loadPrimary(primaryOf(options, source), bars);
-  return { instrumentId, bars, sides: byBar };
+  const { byBar, decidedNs } = await loadPrimary(primaryOf(options, source), bars);
+  return { instrumentId, bars, sides: byBar, decidedNs };
 }
 
 async function runStory(options: JobOptions, breakAt: number, config: OrchestratorConfig): Promise<void> {

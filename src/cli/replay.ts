@@ -3,6 +3,7 @@ import {
   type TripleBarrierOptions,
   tripleBarrierLabels,
 } from '../labeling/triple-barrier.js';
+import { averageTrueRange } from '../market/atr.js';
 import type { BarSeries } from '../market/bar.js';
 import type { EnrichedSignalEvent, SignalEvent } from '../market/events.js';
 import type { ML4TOrchestrator } from '../orchestrator.js';
@@ -81,7 +82,7 @@ export function resolveAnswers(
   schedule: SideSchedule,
   options: TripleBarrierOptions,
 ): ResolvedAnswer[] {
-  const labels = tripleBarrierLabels(bars, schedule.byBar, options);
+  const labels = tripleBarrierLabels(bars, schedule.byBar, options, averageTrueRange(bars), schedule.decidedNs);
   const byBar = new Map<number, EnrichedSignalEvent>();
   for (const answer of answers) byBar.set(answer.asOfSequence, answer);
   return [...closedLabels(labels)].flatMap((k) => {

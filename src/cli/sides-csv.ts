@@ -15,6 +15,8 @@ export interface SideSchedule {
   readonly timed: readonly TimedSide[];
   /** The last side decided between a bar's close and the next one's, by the bar it may see. */
   readonly byBar: Int8Array;
+  /** When the side of each bar was decided, nanoseconds since the epoch; 0 where there is none. */
+  readonly decidedNs: BigInt64Array;
 }
 
 /** Sides by bar, each decided at the bar's close. */
@@ -23,7 +25,7 @@ export function scheduleOf(byBar: Int8Array, bars: BarSeries): SideSchedule {
     timestampNs: bars.tsEventNs[bar]!,
     side: side as TimedSide['side'],
   }));
-  return { timed, byBar };
+  return { timed, byBar, decidedNs: bars.tsEventNs };
 }
 
 /**
@@ -33,12 +35,15 @@ export function scheduleOf(byBar: Int8Array, bars: BarSeries): SideSchedule {
 export async function readSidesCsv(path: string, bars: BarSeries): Promise<SideSchedule> {
   const timed = parseSides(path, await readText(path));
   const byBar = new Int8Array(bars.length);
+  const decidedNs = new BigInt64Array(bars.length);
   let bar = -1;
   for (const { timestampNs, side } of timed) {
     while (bar + 1 < bars.length && bars.tsEventNs[bar + 1]! <= timestampNs) bar++;
-    if (bar >= 0) byBar[bar] = side;
+    if (bar < 0) continue;
+    byBar[bar] = side;
+    decidedNs[bar] = timestampNs;
   }
-  return { timed, byBar };
+  return { timed, byBar, decidedNs };
 }
 
 function parseSides(path: string, text: string): TimedSide[] {

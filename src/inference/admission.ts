@@ -19,6 +19,8 @@ export class AdmittedSignal implements SignalRequest {
     readonly asOfNs: bigint,
     /** Why there is nothing to evaluate; null where there is. */
     readonly obstacle: WindowObstacle | null,
+    /** The bar that closed at its time did not come: it is answered from the bars before, with size 0. */
+    readonly isBarMissing = false,
   ) {}
 
   get side(): -1 | 0 | 1 {
@@ -45,10 +47,11 @@ export class Admission {
   ) {}
 
   /**
-   * `asOfBefore`: what was fixed when the same signal was let in by an earlier process; bars that came later are then not seen, whenever they closed.
+   * `asOfBefore`: what was fixed when the same signal was let in by an earlier process; bars that came later are then not seen, whenever they closed. `isBarMissing`: whoever brings the
+   * signal has waited for its due bar in vain.
    * Throws INVALID_SIGNAL or MISSING_FEATURE with the field, or what {@link FeatureStoreWriter.merge} throws.
    */
-  admit(event: SignalEvent, asOfBefore = Number.POSITIVE_INFINITY): AdmittedSignal {
+  admit(event: SignalEvent, asOfBefore = Number.POSITIVE_INFINITY, isBarMissing = false): AdmittedSignal {
     const { store } = this;
     const userValues = this.merge(event);
     const signalId = event.signalId ?? `${this.idPrefix}-${++this.idCount}`;
@@ -63,6 +66,7 @@ export class Admission {
       asOf,
       asOfNs,
       store.obstacle(instrument, asOf, event.timestamp - asOfNs, this.barAgeMaxNs),
+      isBarMissing,
     );
   }
 

@@ -9,6 +9,8 @@ export interface AnswerTotals {
   readonly refused: Readonly<Partial<Record<ErrorCode, number>>>;
   /** Answers that came later than `latencyBudgetMs` after their signal. */
   readonly latencyBudgetExceeded: number;
+  /** Bars that came after a signal that should have seen them. */
+  readonly lateBars: number;
 }
 
 /** Counts every answer, and every refusal of a running system, so that neither is ever silent. */
@@ -16,6 +18,7 @@ export class AnswerCounts {
   private readonly latencyBudgetNs: number;
   private answered = 0;
   private latencyBudgetExceeded = 0;
+  private lateBars = 0;
   private readonly degraded: Partial<Record<DegradedReason, number>> = {};
   private readonly refused: Partial<Record<ErrorCode, number>> = {};
 
@@ -33,8 +36,12 @@ export class AnswerCounts {
     this.refused[code] = (this.refused[code] ?? 0) + 1;
   }
 
+  countLateBar(): void {
+    this.lateBars++;
+  }
+
   get totals(): AnswerTotals {
-    const { answered, latencyBudgetExceeded } = this;
-    return { answered, degraded: { ...this.degraded }, refused: { ...this.refused }, latencyBudgetExceeded };
+    const { answered, latencyBudgetExceeded, lateBars } = this;
+    return { answered, degraded: { ...this.degraded }, refused: { ...this.refused }, latencyBudgetExceeded, lateBars };
   }
 }

@@ -62,17 +62,17 @@ export class AnswerDesk {
     degraded: DegradedReason | undefined,
   ): EnrichedSignalEvent {
     const { config } = this;
-    const isEvaluated = evaluation.status === EVALUATED && degraded === undefined;
+    const isEvaluated = evaluation.status === EVALUATED && (degraded === undefined || degraded === 'bar-missing');
     const regimeWeight = isEvaluated ? evaluation.regimeWeight : Number.NaN;
     const toxicity = isEvaluated ? evaluation.toxicity : Number.NaN;
-    const sizeReason = isEvaluated ? SIZE_REASONS[evaluation.sizeReason - 1] : (degraded ?? 'flat');
+    const sizeReason = degraded ?? (isEvaluated ? SIZE_REASONS[evaluation.sizeReason - 1] : 'flat');
     const fields = {
       signalId: signal.signalId,
       signalEvent: signal.event,
       metaConfidence: isEvaluated ? evaluation.confidence : config.defaultConfidence,
       regimeWeight: Number.isNaN(regimeWeight) ? config.defaultRegimeWeight : regimeWeight,
       toxicity: Number.isNaN(toxicity) ? config.defaultToxicity : toxicity,
-      size: isEvaluated ? evaluation.size : 0,
+      size: isEvaluated && degraded === undefined ? evaluation.size : 0,
       sizeReason,
       modelAvailable: evaluation.generation !== 0,
       toxicityAvailable: !Number.isNaN(toxicity),
@@ -100,7 +100,8 @@ export class AnswerDesk {
   private degradedBy(signal: AdmittedSignal, { status }: Evaluation): DegradedReason | undefined {
     switch (status) {
       case EVALUATED:
-        return this.store.hasLapped(signal.instrument, signal.asOf) ? 'stale-window' : undefined;
+        if (this.store.hasLapped(signal.instrument, signal.asOf)) return 'stale-window';
+        return signal.isBarMissing ? 'bar-missing' : undefined;
       case STALE_WINDOW:
         return 'stale-window';
       case INSUFFICIENT_HISTORY:

@@ -33,35 +33,40 @@ export class BarrierFollower {
   /** NaN until the position is entered. */
   private entryPrice = Number.NaN;
   private exitPrice = Number.NaN;
-  private signalBar = 0;
+  private firstBar = 0;
+  private entersAtOpen = true;
 
   constructor(private readonly barrier: TripleBarrier) {}
 
-  /** Takes up a signal decided at the close of `bar`, with the unit (ATR) known then. */
-  start(path: BarPath, bar: number, side: number, unit: number): void {
-    this.bar = bar;
+  /**
+   * Takes up a signal whose path begins with bar `firstBar`; H counts from there. The unit (ATR) is the one known at the signal. With 'signal-close' the entry is the close of the bar
+   * before, where that is the bar the signal was decided at: `decidedAtClose`; else, as with 'next-open', the open of the first bar.
+   */
+  start(path: BarPath, firstBar: number, side: number, unit: number, decidedAtClose: boolean): void {
+    const before = firstBar - 1;
+    this.bar = before;
     this.outcome = null;
     this.ambiguous = false;
     this.side = side;
     this.unit = unit;
-    this.entryPrice = this.barrier.entry === 'signal-close' ? path.close[path.base + (bar & path.mask)]! : Number.NaN;
-    this.signalBar = bar;
+    this.entersAtOpen = this.barrier.entry === 'next-open' || !decidedAtClose;
+    this.entryPrice = this.entersAtOpen ? Number.NaN : path.close[path.base + (before & path.mask)]!;
+    this.firstBar = firstBar;
   }
 
   /** Sees the bars after {@link bar} up to `last`, or fewer if one of them gives the outcome. */
   follow(path: BarPath, last: number): void {
     const { base, mask, open, high, low, close } = path;
-    const { barrier, side, unit, signalBar } = this;
-    // A bar that is followed lies after the signal's, so a position entered at its close is never entered at an open.
-    const entryBar = barrier.entry === 'next-open' ? signalBar + 1 : signalBar;
-    const timeoutBar = signalBar + barrier.maxHoldingBars;
+    const { barrier, side, unit, firstBar, entersAtOpen } = this;
+    const timeoutBar = firstBar + barrier.maxHoldingBars - 1;
     const end = Math.min(last, timeoutBar);
     if (this.outcome !== null || this.bar >= end) return;
-    if (this.bar < entryBar) this.entryPrice = open[base + (entryBar & mask)]!;
+    if (entersAtOpen && this.bar < firstBar) this.entryPrice = open[base + (firstBar & mask)]!;
     const position: BarrierPosition = placeBarriers(this.entryPrice, side, unit, barrier);
     for (let bar = this.bar + 1; bar <= end; bar++) {
       const at = base + (bar & mask);
-      const touch = touchBarrier(position, open[at]!, high[at]!, low[at]!, close[at]!, bar === entryBar);
+      const enteredAtOpen = entersAtOpen && bar === firstBar;
+      const touch = touchBarrier(position, open[at]!, high[at]!, low[at]!, close[at]!, enteredAtOpen);
       if (touch !== null) {
         this.leave(bar, touch.outcome, touch.exitPrice, touch.ambiguous);
         return;

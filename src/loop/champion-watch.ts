@@ -96,7 +96,7 @@ export class ChampionWatch {
   /** Asks the champion before about the same row, its own regimes in it, and bets on the difference. No bet on a signal whose instrument was followed to a later bar: bets that were settled there would know of it. */
   stakeOn({ answer, signal, row }: GivenAnswer, followedTo: number): RivalRecord | null {
     const { rivalry } = this;
-    if (rivalry === null || row === null || followedTo > signal.asOf) return null;
+    if (rivalry === null || row === null || answer.degraded !== undefined || followedTo > signal.asOf) return null;
     if (!this.isOwn(answer.modelId, signal.asOfNs)) return null;
     const { previous, evidence } = rivalry;
     const theirs = row.slice();

@@ -25,6 +25,7 @@ import { ChampionWatch, type WatchedAnswer } from './champion-watch.js';
 import { checkFeatures } from './check-features.js';
 import { FeatureEpochs } from './feature-epochs.js';
 import { JudgedSignals } from './judged-signals.js';
+import { LateBars } from './late-bars.js';
 import type { LoopEvents, RestoredState, RolledBack } from './loop-events.js';
 import { type BusPosition, type LoopSnapshot, type StoredConfig, storedConfigOf } from './loop-snapshot.js';
 import { ModelKeeper } from './model-keeper.js';
@@ -49,6 +50,8 @@ export interface ClosedLoopParts {
   readonly publish: (bundle: ModelBundle, bytes: Uint8Array) => Promise<void>;
   readonly generation: () => number;
   readonly busPosition: () => BusPosition | null;
+  /** A bar came after a signal that should have seen it. */
+  readonly onLateBar: () => void;
   /** `from`: the model id that served before, '' for none. */
   readonly onPublished: (from: string) => void;
   readonly emit: <E extends keyof LoopEvents>(event: E, ...parameters: Parameters<LoopEvents[E]>) => void;
@@ -126,6 +129,7 @@ export class ClosedLoop {
       expiryNs: config.outcomeExpiryNs,
       onResolved: (signal, outcome) => this.resolved(signal, outcome),
       onClosed: (signal, outcome) => this.closed(signal, outcome),
+      onLateBar: new LateBars(parts).tell,
     });
   }
 
@@ -155,13 +159,12 @@ export class ClosedLoop {
   /** Takes up what was recorded: models, open signals, what watches the champion. `bars` is what was put back into the windows. */
   async restore(state: StateStore<LoopSnapshot>, bars: number): Promise<RestoredState> {
     const { logger } = this.parts;
-    const { stored } = state;
+    const { stored, snapshot } = state;
     const usable = (bundle: ModelBundle): void => checkFeatures(bundle, this.parts.featureSet);
     await this.keeper.restore(stored.models(), usable, ({ modelId, role }, code, reason) =>
       logger.error({ code, modelId, role, reason }, 'a stored model cannot be used'),
     );
     const { champion, previous } = this.keeper;
-    const { snapshot } = state;
     if (champion !== null && snapshot !== null) this.watch.resume(champion, previous, snapshot.watch);
     const openSignals = snapshot === null ? 0 : this.restoreSignals(state, snapshot);
     const { instruments, signals } = stored.recordCounts();
@@ -272,7 +275,7 @@ export class ClosedLoop {
   }
 
   private followed(record: SignalRecord): FollowedSignal<WatchedAnswer> {
-    const { ordinal, signalId, instrumentId, side, timestampNs, asOf } = record;
+    const { ordinal, signalId, instrumentId, side, timestampNs, asOf, degraded } = record;
     const instrument = this.parts.store.indexOf(instrumentId);
     return {
       ordinal,
@@ -282,6 +285,7 @@ export class ClosedLoop {
       side,
       timestampNs,
       asOf,
+      isBarMissing: degraded === 'bar-missing',
       payload: watchedAnswerOf(record, this.judged.has({ instrument, asOf })),
     };
   }
@@ -292,8 +296,8 @@ export class ClosedLoop {
   }
 
   private closed(signal: FollowedSignal<WatchedAnswer>, outcome: OutcomeEvent): void {
-    // What a user said may have been completed since, and an expired signal loses the outcome it was told.
-    if (outcome.source === 'user' || outcome.outcome === 'expired') {
+    // What a user said may have been completed since, and a signal without a label loses the outcome it was told.
+    if (outcome.source === 'user' || outcome.metaLabel === null) {
       this.parts.state?.journal.outcome({ ...outcome, ordinal: signal.ordinal });
     }
     this.watch.closed(signal.payload, outcome);
@@ -301,21 +305,18 @@ export class ClosedLoop {
 
   /** Goes on following the signals that were open; the others were counted before the snapshot was taken. Their number. */
   private restoreSignals({ stored }: StateStore<LoopSnapshot>, snapshot: LoopSnapshot): number {
-    const { config, store } = this.parts;
-    const newestOf = (id: string): number => (store.indexOf(id) < 0 ? -1 : store.newest(store.indexOf(id)));
-    const { openFloor } = snapshot;
-    const { labels } = snapshot.config;
+    const { openFloor, config } = snapshot;
     const recentFrom = Math.max(0, this.nextOrdinal - RECORDED_SIGNALS);
-    const open = openSignalsOf(stored, openFloor, labels.maxHoldingBars, newestOf, recentFrom, (record) =>
-      this.recorded.add(record.signalId, { ...record, timestamp: record.timestampNs }),
-    );
-    if (isDeepStrictEqual(labels, config.labels)) {
-      this.ledger.restore(open.map(({ record, outcome }) => ({ signal: this.followed(record), outcome })));
+    const open = openSignalsOf(stored, openFloor, recentFrom, {
+      isOver: (record) => this.ledger.isOver(this.followed(record), config.labels.maxHoldingBars),
+      onRecent: (record) => this.recorded.add(record.signalId, { ...record, timestamp: record.timestampNs }),
+    }).map(({ record, outcome }) => ({ signal: this.followed(record), outcome }));
+    if (isDeepStrictEqual(config.labels, this.parts.config.labels)) {
+      this.ledger.restore(open);
       return open.length;
     }
     // They asked another question than the one that is now configured: nobody will judge them.
-    for (const { record, outcome } of open) {
-      const signal = this.followed(record);
+    for (const { signal, outcome } of open) {
       const censored = unlabelledOutcome(signal, 'censored');
       if (outcome === null) this.resolved(signal, censored);
       this.closed(signal, censored);

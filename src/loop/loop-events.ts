@@ -6,6 +6,8 @@ import type { TrainingProgress } from '../training/train-model.js';
 export interface LoopEvents {
   /** Once for every followed signal, when its barriers are met or it ends otherwise; statistics wait until its horizon has closed. */
   outcomeResolved: (outcome: OutcomeEvent) => void;
+  /** A bar came after a signal that should have seen it, by their times: nothing is learned from that signal. */
+  barLate: (late: { readonly instrumentId: string; readonly closeNs: bigint }) => void;
   /** A retrain is due; it runs by itself unless `retrain.mode` is 'manual'. */
   retrainTriggered: (trigger: RetrainTrigger) => void;
   trainingProgress: (progress: TrainingProgress) => void;

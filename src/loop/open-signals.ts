@@ -9,16 +9,14 @@ export interface OpenStoredSignal {
 }
 
 /**
- * The open ones among the recorded signals, none of which lies before `floor`: their horizon of `horizonBars` ends after the newest bar, and nothing says that they have no label.
+ * The open ones among the recorded signals, none of which lies before `floor`: their horizon `isOver` only after the newest bar, and nothing says that they have no label.
  * Calls back with every record from `recentFrom` on.
  */
 export function openSignalsOf(
   stored: StoredState<unknown>,
   floor: number,
-  horizonBars: number,
-  newestOf: (instrumentId: string) => number,
   recentFrom: number,
-  onRecent: (record: SignalRecord) => void,
+  { isOver, onRecent }: { isOver: (record: SignalRecord) => boolean; onRecent: (record: SignalRecord) => void },
 ): OpenStoredSignal[] {
   const outcomes = new Map<number, OutcomeEvent>();
   for (const { ordinal, ...outcome } of stored.outcomes(floor)) outcomes.set(ordinal, outcome);
@@ -27,8 +25,8 @@ export function openSignalsOf(
     if (record.ordinal >= recentFrom) onRecent(record);
     if (record.ordinal < floor) continue;
     const outcome = outcomes.get(record.ordinal) ?? null;
-    const isClosed = record.asOf + horizonBars <= newestOf(record.instrumentId);
-    if (!isClosed && (outcome === null || outcome.metaLabel !== null)) open.push({ record, outcome });
+    if (outcome !== null && outcome.metaLabel === null) continue;
+    if (!isOver(record)) open.push({ record, outcome });
   }
   return open;
 }

@@ -57,9 +57,11 @@ export class RecomputedAnswers {
     return this.recorded(record, (desk) => desk.answerWithout(signal, null, 0, record.degraded ?? undefined));
   }
 
-  private admitted({ signalId, instrumentId, side, timestampNs, userValues, asOf }: SignalRecord, asOfNs: bigint) {
+  private admitted(record: SignalRecord, asOfNs: bigint) {
+    const { signalId, instrumentId, side, timestampNs, userValues, asOf, degraded } = record;
+    const isBarMissing = degraded === 'bar-missing';
     const event = { instrumentId, signal: side, timestamp: timestampNs, signalId };
-    return new AdmittedSignal(signalId, event, userValues, INSTRUMENT, asOf, asOfNs, null);
+    return new AdmittedSignal(signalId, event, userValues, INSTRUMENT, asOf, asOfNs, null, isBarMissing);
   }
 
   private recorded({ side, ordinal, rival }: SignalRecord, answer: (desk: AnswerDesk) => unknown): SignalRecord {

@@ -44,7 +44,7 @@ export async function reconcile(stored: StoredState<unknown>, options: Reconcile
   const index = new SignalIndex();
   const run = new Reconciliation(stored, options);
   for (const record of stored.signals()) {
-    if (record.degraded === null) index.add(record);
+    if (record.degraded === null || record.degraded === 'bar-missing') index.add(record);
     else run.checkDegraded(record);
   }
   if (index.count + run.counts.signals === 0) {

@@ -82,6 +82,7 @@ class Draft {
   private readonly tsEventNs: BigInt64Array;
   private readonly columns: Readonly<Record<(typeof COLUMNS)[number], Float64Array>>;
   private readonly sides: Int8Array;
+  private readonly decidedNs: BigInt64Array;
   private readonly features: Readonly<Record<string, Float64Array>>;
   private sideCount = 0;
   private firstSide = Number.POSITIVE_INFINITY;
@@ -96,6 +97,7 @@ class Draft {
     this.tsEventNs = new BigInt64Array(new SharedArrayBuffer(8 * count));
     this.columns = Object.fromEntries(COLUMNS.map((name) => [name, column()])) as typeof this.columns;
     this.sides = new Int8Array(new SharedArrayBuffer(count));
+    this.decidedNs = new BigInt64Array(new SharedArrayBuffer(8 * count));
     this.features = Object.fromEntries(userFeatures.map((name) => [name, column()]));
   }
 
@@ -113,9 +115,12 @@ class Draft {
   }
 
   /** `names`: of the user's values, in their order. What is not among them is unknown. */
-  mark({ asOf, side, userValues }: SignalRecord, names: readonly string[]): void {
+  mark({ asOf, side, timestampNs, userValues, degraded }: SignalRecord, names: readonly string[]): void {
     const bar = asOf - this.first;
     if (bar < 0 || bar >= this.sides.length) return;
+    // It should have seen a later bar, which came after it or never.
+    if (degraded === 'bar-missing' || (bar + 1 < this.sides.length && this.tsEventNs[bar + 1]! <= timestampNs)) return;
+    this.decidedNs[bar] = timestampNs;
     if (this.sides[bar] === 0) this.sideCount++;
     this.sides[bar] = side;
     this.firstSide = Math.min(this.firstSide, bar);
@@ -129,8 +134,8 @@ class Draft {
       const until = Math.min(this.firstSide, bars.length);
       this.sides.set(primarySides(primarySignal, bars).subarray(0, until));
     } else if (this.sideCount === 0) return null;
-    const { instrumentId, sides, features } = this;
-    return { instrumentId, bars, sides, features, toxicity };
+    const { instrumentId, sides, decidedNs, features } = this;
+    return { instrumentId, bars, sides, decidedNs, features, toxicity };
   }
 }
 

@@ -14,8 +14,14 @@ export interface SignalEvent {
   readonly features?: Readonly<Record<string, number>>;
 }
 
-/** Why an answer is the default confidence although the signal was good. */
-export type DegradedReason = 'deadline' | 'worker-failed' | 'stale-window' | 'insufficient-history' | 'stale-bars';
+/** Why an answer is not what the signal asked for, although it was good: the default confidence, or with 'bar-missing' that of the bar before the one that was due. */
+export type DegradedReason =
+  | 'deadline'
+  | 'worker-failed'
+  | 'stale-window'
+  | 'insufficient-history'
+  | 'stale-bars'
+  | 'bar-missing';
 
 /** What a risk stage needs of an answer. */
 export interface MetaOutput {

@@ -1,7 +1,9 @@
 import type { BarPath } from '../labeling/barrier-follower.js';
+import { type PathStart, pathStart } from '../labeling/path-start.js';
 import { ATR_PERIOD, averageTrueRangeAt } from '../market/atr.js';
+import { type BarTimes, barIntervalNs } from '../market/bar-interval.js';
 import type { FeatureStoreReader } from '../shared-memory/feature-store-reader.js';
-import { isEarlier, type OpenSignal } from './followed-signal.js';
+import { type FollowedSignal, isEarlier, type OpenSignal } from './followed-signal.js';
 import { OrderedQueue } from './ordered-queue.js';
 
 /** The open signals of one instrument, in signal time, and the bars they are followed on. */
@@ -13,13 +15,18 @@ export class InstrumentBook<P> {
   quietSinceNs: bigint;
   /** When to look next whether it went quiet; null while nobody has to look. */
   lookAtNs: bigint | null = null;
+  /** The newest bar that came after a signal that should have seen it. */
+  lateTo = -1;
   /** Set while its signals are stepped and closed. */
   isAdvancing = false;
   /** The bars its signals are followed on. */
   readonly path: BarPath;
+  private readonly times: BarTimes;
   /** The unit that was worked out last, and of which bar: signals of one instrument come many to a bar. */
   private unit = Number.NaN;
   private unitBar = -1;
+  private interval: bigint | null = null;
+  private intervalBar = -1;
 
   constructor(
     private readonly reader: FeatureStoreReader,
@@ -27,6 +34,7 @@ export class InstrumentBook<P> {
   ) {
     const { base, mask, high, low, close } = reader.columnsOf(instrument);
     this.path = { base, mask, open: reader.open, high, low, close };
+    this.times = { base, mask, tsEventNs: reader.closeTimes };
     this.followedTo = this.newest;
     this.quietSinceNs = this.newestNs;
   }
@@ -58,6 +66,25 @@ export class InstrumentBook<P> {
 
   get oldest(): number {
     return this.reader.oldest(this.instrument);
+  }
+
+  /** Whether a signal was decided at the close of its as-of bar. */
+  isAtClose({ asOf, timestampNs }: Pick<FollowedSignal<P>, 'asOf' | 'timestampNs'>): boolean {
+    return asOf >= this.oldest && this.tsEventNs(asOf) === timestampNs;
+  }
+
+  /** Of the bars up to `asOf`; null where they have none. */
+  intervalAt(asOf: number): bigint | null {
+    if (asOf !== this.intervalBar) {
+      this.interval = barIntervalNs(this.times, asOf, this.oldest);
+      this.intervalBar = asOf;
+    }
+    return this.interval;
+  }
+
+  /** Where the path of a signal begins, looked for after bar `from`, up to which nothing was found and which lies in the ring. */
+  pathStart(decidedNs: bigint, from: number, newest: number, intervalNs: bigint | null): PathStart {
+    return pathStart(this.times, from, newest, decidedNs, intervalNs);
   }
 
   /** Follows a signal up to a bar. 'left' when that ends its position, 'lost' when a bar on its way is older than `oldest`, the first that can be read. */

@@ -31,6 +31,8 @@ export interface OutcomeLedgerOptions<P> {
   readonly onResolved: (signal: FollowedSignal<P>, outcome: OutcomeEvent) => void;
   /** Once for every signal, after `onResolved`: nothing can change any more, and `outcome` is what counts. */
   readonly onClosed: (signal: FollowedSignal<P>, outcome: OutcomeEvent) => void;
+  /** A bar came after signals that should have seen it; they are censored. Once for every such bar. */
+  readonly onLateBar: (instrument: number, sequence: number) => void;
 }
 
 /** A signal that was open when the process ended, with the outcome it had been told by then. */
@@ -42,12 +44,12 @@ export interface OpenRecord<P> {
 /**
  * Follows answered signals on the live bars to their triple-barrier outcomes (López de Prado 2018, ch. 3), with the code that labels the training data: the same bits.
  *
- * A signal is *resolved* when its barriers are met, it times out, or the user says how it ended. It is *closed* when bar as-of + H is stored, whenever it was resolved;
- * signals of an instrument close in signal time. Statistics use closed signals alone. The latest resolved ones are a biased sample: with a stop nearer than the
+ * The path of a signal begins with the first bar that opens at or after its timestamp, and its horizon of H bars counts from there. A signal is *resolved* when its barriers are met, it times
+ * out, or the user says how it ended. It is *closed* when the last bar of its horizon is stored, whenever it was resolved; signals of an instrument close in signal time. Statistics use closed signals alone. The latest resolved ones are a biased sample: with a stop nearer than the
  * profit, whatever resolves early is mostly stops, and what is still open is missing.
  *
- * Without a label, resolved and closed at once: *censored* signals, which had no volatility, or whose as-of window or path is not in the ring (a path lost on the
- * way closes in its turn); *expired* ones, whose instrument has had no bar for `expiryNs` of event time, which is the newest bar close of any instrument. An expired
+ * Without a label, resolved and closed at once: *censored* signals, which had no volatility, whose as-of window or path is not in the ring, or which should have seen a bar that came after
+ * them (what is lost on the way closes in its turn); *expired* ones, whose instrument has had no bar for `expiryNs` of event time, which is the newest bar close of any instrument. An expired
  * signal loses a label it may have been told, which without a closed horizon would be one of the early ones. Statistics skip what has no meta-label.
  *
  * Owned by the main thread, which also writes the bars. Listeners are called synchronously and may call back. One that throws interrupts the call it was told in; nothing
@@ -90,7 +92,7 @@ export class OutcomeLedger<P> {
   }
 
   /**
-   * Follows a signal from its as-of bar on; bars that are stored already count at once, so it may be resolved and closed inside the call. False for a signal whose id
+   * Follows a signal from the first bar of its path on; bars that are stored already count at once, so it may be resolved and closed inside the call. False for a signal whose id
    * is open: ids name one signal at a time, and the first of them is followed. A closed signal's id may come again.
    */
   follow(signal: FollowedSignal<P>): boolean {
@@ -99,7 +101,7 @@ export class OutcomeLedger<P> {
     const open = this.take(signal, null, book);
     if (book === null || open.isClosed) return true;
     const { newest } = book;
-    if (open.closesAt > newest && this.isQuiet(book)) {
+    if (this.isQuiet(book) && !this.isOver(signal)) {
       this.finish(open, unlabelledOutcome(signal, 'expired'));
       return true;
     }
@@ -178,23 +180,70 @@ export class OutcomeLedger<P> {
     return book;
   }
 
+  /** Whether the stored bars reach to the end of a signal's horizon of so many bars, or say that it has no label. */
+  isOver(signal: FollowedSignal<P>, maxHoldingBars = this.options.barrier.maxHoldingBars): boolean {
+    const { instrument, asOf, timestampNs, isBarMissing } = signal;
+    const book = this.bookOf(instrument);
+    if (book === null) return false;
+    const { newest } = book;
+    if (asOf < book.oldest) return asOf + maxHoldingBars <= newest;
+    const start = book.pathStart(timestampNs, asOf, newest, book.intervalAt(asOf));
+    if (start.kind === 'bar') return isBarMissing ? start.bar <= newest : start.bar + maxHoldingBars - 1 <= newest;
+    return start.kind === 'late';
+  }
+
   /** The signal at its as-of bar; closed already when it cannot be followed. */
   private take(signal: FollowedSignal<P>, told: OutcomeEvent | null, book: InstrumentBook<P> | null): OpenSignal<P> {
     const { asOf, side } = signal;
-    const { barrier } = this.options;
     invariant(side === 1 || side === -1, 'a flat signal has no outcome');
-    const closesAt = asOf + barrier.maxHoldingBars;
-    const open: OpenSignal<P> = { signal, closesAt, follower: null, outcome: told, isClosed: false };
     const unit = book === null ? Number.NaN : book.unitAt(asOf);
-    if (book !== null && unit > 0) {
-      open.follower = new BarrierFollower(barrier);
-      open.follower.start(book.path, asOf, side, unit);
-    }
+    const isFollowed = book !== null && unit > 0;
+    const open: OpenSignal<P> = {
+      signal,
+      unit,
+      intervalNs: !isFollowed || book.isAtClose(signal) ? null : book.intervalAt(asOf),
+      lookedTo: asOf,
+      // Without a unit nothing is followed, and only an outcome that was told may wait for the end of the horizon.
+      closesAt: isFollowed ? Number.POSITIVE_INFINITY : asOf + this.options.barrier.maxHoldingBars,
+      follower: null,
+      outcome: told,
+      isClosed: false,
+    };
     if (told !== null && told.metaLabel === null) this.finish(open, told);
-    else if (open.follower === null && !(told !== null && book !== null && closesAt <= book.newest)) {
+    else if (!isFollowed && !(told !== null && book !== null && open.closesAt <= book.newest)) {
       this.finish(open, unlabelledOutcome(signal, 'censored'));
     }
     return open;
+  }
+
+  /** Has the path of a signal begin, if a bar up to `sequence` is its first. */
+  private begin(open: OpenSignal<P>, book: InstrumentBook<P>, sequence: number, oldest: number): void {
+    const { signal, unit, lookedTo, intervalNs } = open;
+    if (lookedTo < oldest) {
+      open.closesAt = sequence;
+      if (open.outcome === null || signal.isBarMissing) this.censor(open, sequence);
+      return;
+    }
+    const start = book.pathStart(signal.timestampNs, lookedTo, sequence, intervalNs);
+    open.lookedTo = Math.max(lookedTo, sequence);
+    if (start.kind === 'open') return;
+    if (start.kind === 'late') {
+      this.censor(open, start.bar);
+      if (start.bar <= book.lateTo) return;
+      book.lateTo = start.bar;
+      this.options.onLateBar(book.instrument, start.bar);
+    } else if (!signal.isBarMissing) {
+      open.closesAt = start.bar + this.options.barrier.maxHoldingBars - 1;
+      open.follower = new BarrierFollower(this.options.barrier);
+      open.follower.start(book.path, start.bar, signal.side, unit, book.isAtClose(signal));
+    } else if (start.bar <= sequence) this.censor(open, start.bar);
+  }
+
+  /** It has no label, whatever was told, and closes in its turn, with bar `closesAt` at the earliest. */
+  private censor(open: OpenSignal<P>, closesAt: number): void {
+    open.closesAt = closesAt;
+    open.follower = null;
+    this.resolve(open, unlabelledOutcome(open.signal, 'censored'));
   }
 
   private enlist(open: OpenSignal<P>, book: InstrumentBook<P>): void {
@@ -219,6 +268,7 @@ export class OutcomeLedger<P> {
   }
 
   private step(open: OpenSignal<P>, book: InstrumentBook<P>, sequence: number, oldest: number): void {
+    if (open.closesAt === Number.POSITIVE_INFINITY) this.begin(open, book, sequence, oldest);
     const { signal, follower } = open;
     const state = book.step(open, sequence, oldest);
     if (state === 'followed') return;

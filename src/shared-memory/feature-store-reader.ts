@@ -56,6 +56,11 @@ export class FeatureStoreReader {
     return this.views.open;
   }
 
+  /** Closing times of all instruments' bars, to be read as {@link open}. */
+  get closeTimes(): BigInt64Array {
+    return this.views.tsEventNs;
+  }
+
   /** When a bar between {@link oldest} and {@link newest} closed. */
   tsEventNs(instrument: number, sequence: number): bigint {
     return this.views.tsEventNs[instrument * this.capacity + (sequence & (this.capacity - 1))]!;

@@ -11,6 +11,7 @@ const DEGRADED: readonly DegradedReason[] = [
   'stale-window',
   'insufficient-history',
   'stale-bars',
+  'bar-missing',
 ];
 const OUTCOMES: readonly SignalOutcome[] = ['profit', 'stop', 'timeout', 'censored', 'expired'];
 const NONE = 255;

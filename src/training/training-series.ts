@@ -11,6 +11,8 @@ export interface TrainingSeries {
   /** −1, 0, +1 by bar; or else `primarySignal` makes them. */
   readonly sides?: Int8Array;
   readonly primarySignal?: PrimarySignalName;
+  /** When each side was decided, nanoseconds since the epoch, by bar; 0, or the column absent: at its bar's close. Its outcome begins with the first bar that opens then or later. */
+  readonly decidedNs?: BigInt64Array;
   /** The user's declared features, by name, one value a bar; NaN is missing. */
   readonly features?: Readonly<Record<string, Float64Array>>;
   /** VPIN as it was stored with each bar, NaN for unavailable; computed from the first bar on where it is absent. */
@@ -19,13 +21,14 @@ export interface TrainingSeries {
 
 /** The series as it was before the instant: nothing of a bar that closed at it or later. */
 export function seriesBefore(series: TrainingSeries, endNs: bigint): TrainingSeries {
-  const { bars, sides, features, toxicity } = series;
+  const { bars, sides, decidedNs, features, toxicity } = series;
   const count = bars.tsEventNs.findIndex((closeNs) => closeNs >= endNs);
   if (count < 0) return series;
   return {
     ...series,
     bars: bars.slice(0, count),
     ...(sides && { sides: sides.subarray(0, count) }),
+    ...(decidedNs && { decidedNs: decidedNs.subarray(0, count) }),
     ...(toxicity && { toxicity: toxicity.subarray(0, count) }),
     ...(features && {
       features: Object.fromEntries(Object.entries(features).map(([name, values]) => [name, values.subarray(0, count)])),
@@ -70,6 +73,16 @@ export function sidesOf(series: TrainingSeries, field: string): Int8Array {
     });
   }
   return series.sides;
+}
+
+/** null where every side was decided at its bar's close. Throws LENGTH_MISMATCH, naming the field. */
+export function decidedNsOf({ bars, decidedNs }: TrainingSeries, field: string): BigInt64Array | null {
+  if (decidedNs === undefined || decidedNs.length === bars.length) return decidedNs ?? null;
+  throw new OrchestratorError(
+    'LENGTH_MISMATCH',
+    `${field} has ${decidedNs.length} times of decision for ${bars.length} bars`,
+    { field: `${field}.decidedNs` },
+  );
 }
 
 /** Throws MISSING_FEATURE or LENGTH_MISMATCH, naming the field. */

@@ -8,7 +8,14 @@ import { averageTrueRange } from '../market/atr.js';
 import { type BarSeries, checkBars } from '../market/bar.js';
 import type { VpinOptions } from '../orderflow/vpin.js';
 import { calendarPositions, commonCalendar } from './calendar.js';
-import { checkInstruments, sidesOf, type TrainingSeries, toxicityOf, userColumn } from './training-series.js';
+import {
+  checkInstruments,
+  decidedNsOf,
+  sidesOf,
+  type TrainingSeries,
+  toxicityOf,
+  userColumn,
+} from './training-series.js';
 
 /** How the signals of all series ended, and why some were not trained on. */
 export interface LabelCounts {
@@ -129,7 +136,7 @@ export function buildTrainingSet(
     set.bar[k] = bar;
     set.start[k] = nextStart;
     set.uniqueness[k] = part.uniqueness[cursor]!;
-    set.end[k] = positions[next]![bar + labels.maxHoldingBars]!;
+    set.end[k] = positions[next]![part.lastBar[cursor]!]!;
   }
   return set;
 }
@@ -137,6 +144,8 @@ export function buildTrainingSet(
 interface LabelledSeries {
   readonly count: number;
   readonly signalBar: Int32Array;
+  /** The last bar of the horizon. */
+  readonly lastBar: Int32Array;
   readonly side: Int8Array;
   readonly metaLabel: Uint8Array;
   readonly duration: Int32Array;
@@ -161,7 +170,7 @@ function labelSeries(
   const sides = sidesOf(series, field);
   const user = features.user.map((name) => userColumn(series, name, field));
   const atr = averageTrueRange(bars);
-  const labels = tripleBarrierLabels(bars, sides, barrier, atr);
+  const labels = tripleBarrierLabels(bars, sides, barrier, atr, decidedNsOf(series, field));
   const { kept, refused } = selectTrainable(labels, bars, atr, barrier);
   const columns = deriveFeatureColumns(bars);
   const toxicity = toxicityOf(series, field, vpin);
@@ -176,20 +185,19 @@ function labelSeries(
   }
   const signalBar = kept.map((k) => labels.signalBar[k]!);
   // The horizon, not the exit: how long a position lasted depends on its outcome.
-  const horizons = {
-    start: signalBar.map((bar) => bar + 1),
-    end: signalBar.map((bar) => bar + barrier.maxHoldingBars),
-  };
+  const firstBar = kept.map((k) => labels.firstBar[k]!);
+  const lastBar = firstBar.map((bar) => bar + barrier.maxHoldingBars - 1);
   const { counts } = labels;
   return {
     count: kept.length,
     signalBar,
+    lastBar,
     side: Int8Array.from(signalBar, (bar) => sides[bar]!),
     metaLabel: Uint8Array.from(kept, (k) => labels.metaLabel[k]!),
     duration: kept.map((k) => labels.exitBar[k]! - labels.signalBar[k]!),
     grossR: Float64Array.from(kept, (k) => labels.grossR[k]!),
     ambiguous: Uint8Array.from(kept, (k) => labels.ambiguous[k]!),
-    uniqueness: averageUniqueness(horizons, bars.length),
+    uniqueness: averageUniqueness({ start: firstBar, end: lastBar }, bars.length),
     rows,
     columns,
     vpin: toxicity,

@@ -30,11 +30,11 @@ test('a path gives the same outcome in one step or in many, in a series or a rin
         const barrier = completeTripleBarrier({ entry, maxHoldingBars: 40 });
         const known = used.get(entry) ?? new BarrierFollower(barrier);
         used.set(entry, known);
-        known.start(series, 100, side, 0.4);
+        known.start(series, 101, side, 0.4, true);
         known.follow(series, 159);
         const stepped = new BarrierFollower(barrier);
         const ring = ringOf(series, 100, 160);
-        stepped.start(ring, 100, side, 0.4);
+        stepped.start(ring, 101, side, 0.4, true);
         let last = 100;
         for (const stride of strides) {
           last += stride;
@@ -60,14 +60,14 @@ test('a path gives the same outcome in one step or in many, in a series or a rin
 test('before its entry a position has no unit, from then on it has one', () => {
   const series = { base: 0, mask: -1, ...randomBars(10, 1) };
   const next = new BarrierFollower(completeTripleBarrier());
-  next.start(series, 3, 1, 0.5);
+  next.start(series, 4, 1, 0.5, true);
   assert.ok(Number.isNaN(next.unitReturn));
   next.follow(series, 3);
   assert.ok(Number.isNaN(next.unitReturn));
   next.follow(series, 4);
   assert.is(next.unitReturn, 0.5 / series.open[4]!);
   const close = new BarrierFollower(completeTripleBarrier({ entry: 'signal-close' }));
-  close.start(series, 3, 1, 0.5);
+  close.start(series, 4, 1, 0.5, true);
   assert.is(close.unitReturn, 0.5 / series.close[3]!);
 });
 

@@ -77,7 +77,7 @@ test('where the first bars are no longer kept, every row with a whole history is
 /** A few bars with signals on them, as a store would give them, a block at a time. */
 function sourceOf(
   instruments: Readonly<Record<string, number>>,
-  signals: readonly Pick<SignalRecord, 'instrumentId' | 'asOf' | 'side' | 'userValues'>[],
+  signals: readonly Pick<SignalRecord, 'instrumentId' | 'asOf' | 'side' | 'timestampNs' | 'userValues'>[],
   blockBars = 64,
 ): SeriesSource {
   const blocks = (count: number, from: number): StoredBars[] => {
@@ -115,7 +115,7 @@ const signal = (
   side: -1 | 1,
   hint = 0,
 ): ReturnType<SeriesSource['signals']> extends Iterable<infer S> ? S : never =>
-  ({ instrumentId, asOf, side, userValues: Float64Array.of(hint) }) as SignalRecord;
+  ({ instrumentId, asOf, side, timestampNs: 0n, degraded: null, userValues: Float64Array.of(hint) }) as SignalRecord;
 
 test('bars come back as they were, with the toxicity that was stored with them', async () => {
   const bars = randomBars(150, 3);

@@ -5,6 +5,7 @@ import { OrchestratorError } from '../../src/errors.js';
 import { completeTripleBarrier, OUTCOMES, tripleBarrierLabels } from '../../src/labeling/triple-barrier.js';
 import { averageTrueRange } from '../../src/market/atr.js';
 import { type Bar, BarSeries } from '../../src/market/bar.js';
+import { barIntervalNs } from '../../src/market/bar-interval.js';
 import type { OutcomeEvent } from '../../src/market/events.js';
 import type { SuppliedOutcome } from '../../src/outcomes/outcome-event.js';
 import { FIRST_CLOSE_NS, MINUTE_NS } from '../support/market.js';
@@ -35,7 +36,12 @@ const operations = fc.oneof(
       instrument,
       side: fc.constantFrom(-1 as const, 1 as const),
       back: fc.oneof(fc.constant(0), fc.nat({ max: 12 }), fc.nat({ max: 70 })),
-      lateNs: fc.bigInt({ min: 0n, max: 3n }),
+      // Mostly at the bar's close, or so shortly after that nothing lies between; some between bars, and beyond the next.
+      lateNs: fc.oneof(
+        fc.constantFrom(0n, 0n, 0n, 1n, 3n),
+        fc.constantFrom(50n, 70n, 190n).map((s) => s * 1_000_000_000n),
+      ),
+      isBarMissing: fc.oneof({ weight: 9, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
       again: fc.option(fc.nat(), { freq: 6 }),
     }),
   },
@@ -70,7 +76,11 @@ interface Expected {
   isEntered: boolean;
   /** The way from its as-of was overwritten before it could be followed. */
   isLost: boolean;
+  /** The newest bar when it was lost before its path began. */
+  lostAt: number | null;
   end: 'label' | 'censored' | 'expired' | null;
+  /** Of its instrument's bars, as it could be told when the signal was taken up. */
+  readonly intervalNs: bigint | null;
   /** Closed before the last restart, so that its id is forgotten. */
   isForgotten: boolean;
 }
@@ -118,7 +128,13 @@ class Model {
     const one = this.markets[market]!;
     const oldest = one.bars.length + 1 - CAPACITY;
     for (const expected of this.openOf(market)) {
-      if (this.labelOf(expected.signal, followedTo + 1) === null && followedTo + 1 < oldest) expected.isLost = true;
+      const hasBegun = this.startOf(expected, followedTo).kind === 'bar';
+      if (!hasBegun && this.startOf(expected, followedTo).kind === 'late') continue;
+      const from = hasBegun ? followedTo + 1 : followedTo;
+      if (this.labelOf(expected, followedTo + 1) === null && from < oldest) {
+        expected.isLost = true;
+        if (!hasBegun) expected.lostAt = one.bars.length - 1;
+      }
     }
     this.closeDue(market);
     const closeNs = one.bars.at(-1)!.tsEventNs;
@@ -130,23 +146,23 @@ class Model {
   follow(signal: Signal): void {
     if (this.open.some((open) => open.signal.signalId === signal.signalId)) return;
     const expected: Expected = {
-      signal,
-      supplied: null,
-      isEntered: false,
-      isLost: false,
-      end: null,
-      isForgotten: false,
+      ...{ signal, supplied: null, isEntered: false, isLost: false, lostAt: null, end: null, isForgotten: false },
+      intervalNs: this.intervalOf(signal),
     };
     this.signals.push(expected);
     const { bars, quietSinceNs } = this.markets[signal.instrument] ?? { bars: [], quietSinceNs: 0n };
     const isHeld = signal.asOf >= 0 && Math.max(signal.asOf - 14, 0) >= bars.length + 1 - CAPACITY;
     if (!isHeld || !(this.unitOf(signal) > 0)) expected.end = 'censored';
-    else if (signal.asOf + this.barrier.maxHoldingBars < bars.length) expected.end = 'label';
-    else if (this.eventNs - quietSinceNs >= EXPIRY_NS) expected.end = 'expired';
+    else if (!this.isOver(expected) && this.eventNs - quietSinceNs >= EXPIRY_NS) expected.end = 'expired';
+    else this.closeDue(signal.instrument);
   }
 
   restart(): void {
     for (const expected of this.signals) expected.isForgotten ||= expected.end !== null;
+    for (const expected of this.open) {
+      // What is known to have no label is not taken up again.
+      if (expected.supplied === null && (expected.isLost || this.hasNoLabel(expected))) expected.end = 'censored';
+    }
     this.eventNs = 0n;
     for (const [k, one] of this.markets.entries()) {
       one.quietSinceNs = one.bars.at(-1)?.tsEventNs ?? 0n;
@@ -155,12 +171,14 @@ class Model {
     this.expire();
   }
 
-  isResolved({ signal, supplied, isLost, end }: Expected): boolean {
-    return end !== null || supplied !== null || isLost || this.labelOf(signal) !== null;
+  isResolved(expected: Expected): boolean {
+    const { supplied, isLost, end } = expected;
+    return end !== null || supplied !== null || isLost || this.hasNoLabel(expected) || this.labelOf(expected) !== null;
   }
 
   /** The outcome that counts in the end. */
-  outcomeOf({ signal, supplied, isEntered, isLost, end }: Expected): OutcomeEvent {
+  outcomeOf(expected: Expected): OutcomeEvent {
+    const { signal, supplied, isEntered, isLost, end } = expected;
     const names = { signalId: signal.signalId, instrumentId: signal.instrumentId };
     const nowhere = { ambiguous: false, exitSequence: -1, exitNs: 0n };
     if (end === 'label' && supplied !== null) {
@@ -168,22 +186,78 @@ class Model {
       const { bars } = this.markets[signal.instrument]!;
       const netReturn = supplied.grossReturn - costBps / 10_000;
       const metaLabel = (labelCost === 'net' ? netReturn : supplied.grossReturn) > 0 ? 1 : 0;
-      const entryPrice = entry === 'next-open' ? bars[signal.asOf + 1]!.open : bars[signal.asOf]!.close;
-      const grossR = isLost && !isEntered ? null : supplied.grossReturn / (this.unitOf(signal) / entryPrice);
+      const start = this.startOf(expected);
+      const first = start.kind === 'bar' ? start.bar : Number.NaN;
+      const isAtClose = entry === 'signal-close' && this.isAtClose(signal);
+      const entryPrice = isAtClose ? bars[signal.asOf]!.close : bars[first]?.open;
+      const isUnknown = entryPrice === undefined || (isLost && !isEntered);
+      const grossR = isUnknown ? null : supplied.grossReturn / (this.unitOf(signal) / entryPrice);
       return { ...names, ...supplied, source: 'user', metaLabel, netReturn, grossR, ...nowhere };
     }
-    const label = isLost || end !== 'label' ? null : this.labelOf(signal);
+    const label = isLost || end !== 'label' ? null : this.labelOf(expected);
     if (label !== null) return { ...names, ...label };
     const outcome = end === 'expired' ? 'expired' : 'censored';
     const nothing = { metaLabel: null, grossReturn: null, netReturn: null, grossR: null };
     return { ...names, outcome, source: 'barriers', ...nothing, ...nowhere };
   }
 
+  /** In signal time, and none before one that is earlier. */
   private closeDue(market: number): void {
-    const newest = this.markets[market]!.bars.length - 1;
-    for (const expected of this.openOf(market)) {
-      if (expected.signal.asOf + this.barrier.maxHoldingBars <= newest) expected.end = 'label';
+    const inTime = this.openOf(market).sort((a, b) => inOrder(timesOf(a.signal), timesOf(b.signal)));
+    for (const expected of inTime) {
+      if (!this.isOver(expected)) return;
+      expected.end = this.hasNoLabel(expected) ? 'censored' : 'label';
     }
+  }
+
+  /** The path's first bar: it opened, by the interval, at the signal's time or later. Or the bar that came although the signal should have seen it. */
+  startOf(
+    { signal, intervalNs }: Expected,
+    newest = this.markets[signal.instrument]!.bars.length - 1,
+  ): { kind: 'bar' | 'late'; bar: number } | { kind: 'open' } {
+    const { bars } = this.markets[signal.instrument]!;
+    const closeOf = (bar: number): bigint => bars[bar]!.tsEventNs;
+    for (let bar = signal.asOf + 1; bar <= newest; bar++) {
+      const openNs = intervalNs === null ? 0n : closeOf(bar) - intervalNs;
+      if (openNs >= signal.timestampNs || closeOf(bar - 1) >= signal.timestampNs) return { kind: 'bar', bar };
+      if (closeOf(bar) <= signal.timestampNs) return { kind: 'late', bar };
+    }
+    return closeOf(newest) >= signal.timestampNs ? { kind: 'bar', bar: newest + 1 } : { kind: 'open' };
+  }
+
+  isAtClose({ instrument, asOf, timestampNs }: Signal): boolean {
+    return this.markets[instrument]!.bars[asOf]!.tsEventNs === timestampNs;
+  }
+
+  hasEntered(expected: Expected): boolean {
+    const start = this.startOf(expected);
+    if (start.kind !== 'bar' || expected.signal.isBarMissing) return false;
+    if (this.barrier.entry === 'signal-close' && this.isAtClose(expected.signal)) return true;
+    return start.bar < this.markets[expected.signal.instrument]!.bars.length;
+  }
+
+  private isOver(expected: Expected): boolean {
+    const newest = this.markets[expected.signal.instrument]!.bars.length - 1;
+    if (expected.lostAt !== null) return true;
+    if (this.hasNoLabel(expected)) return true;
+    const start = this.startOf(expected);
+    return start.kind === 'bar' && start.bar + this.barrier.maxHoldingBars - 1 <= newest;
+  }
+
+  /** It did not see a bar that it should have seen, and that came or whose next one came. */
+  private hasNoLabel(expected: Expected): boolean {
+    const { signal } = expected;
+    const start = this.startOf(expected);
+    if (expected.lostAt !== null) return signal.isBarMissing;
+    if (start.kind === 'late') return true;
+    const newest = this.markets[signal.instrument]!.bars.length - 1;
+    return signal.isBarMissing && start.kind === 'bar' && start.bar <= newest;
+  }
+
+  private intervalOf({ instrument, asOf }: Signal): bigint | null {
+    const bars = this.markets[instrument]?.bars ?? [];
+    const times = { base: 0, mask: -1, tsEventNs: BigInt64Array.from(bars, ({ tsEventNs }) => tsEventNs) };
+    return asOf < 0 ? null : barIntervalNs(times, asOf, Math.max(0, bars.length + 1 - CAPACITY));
   }
 
   private expire(): void {
@@ -197,18 +271,22 @@ class Model {
     return averageTrueRange(BarSeries.fromBars(this.markets[instrument]!.bars.slice(0, asOf + 1)))[asOf]!;
   }
 
-  /** The batch label on the first `count` bars; cut out with the bars that make up its ATR, which gives the same bits. */
+  /** The batch label on the first `count` bars; cut out with the bars that make up its ATR, which gives the same bits, and without those between the signal and its path. */
   private labelOf(
-    signal: Signal,
-    count = Number.POSITIVE_INFINITY,
+    expected: Expected,
+    count = this.markets[expected.signal.instrument]!.bars.length,
   ): Omit<OutcomeEvent, 'signalId' | 'instrumentId'> | null {
+    const { signal } = expected;
+    const start = this.startOf(expected, Math.max(count - 1, signal.asOf));
+    if (start.kind !== 'bar' || signal.isBarMissing || signal.asOf >= count) return null;
+    const { bars: all } = this.markets[signal.instrument]!;
     const first = Math.max(0, signal.asOf - 14);
-    const end = Math.min(signal.asOf + this.barrier.maxHoldingBars + 1, count);
-    const bars = BarSeries.fromBars(this.markets[signal.instrument]!.bars.slice(first, end));
-    if (signal.asOf - first >= bars.length) return null;
+    const end = Math.min(start.bar + this.barrier.maxHoldingBars, count);
+    const bars = BarSeries.fromBars([...all.slice(first, signal.asOf + 1), ...all.slice(start.bar, end)]);
     const sides = new Int8Array(bars.length);
     sides[signal.asOf - first] = signal.side;
-    const labels = tripleBarrierLabels(bars, sides, completeTripleBarrier(this.barrier));
+    const entry = this.isAtClose(signal) ? this.barrier.entry : 'next-open';
+    const labels = tripleBarrierLabels(bars, sides, completeTripleBarrier({ ...this.barrier, entry }));
     if (labels.signalBar.length === 0) return null;
     return {
       outcome: OUTCOMES[labels.outcome[0]!]!,
@@ -218,7 +296,7 @@ class Model {
       netReturn: labels.netReturn[0]!,
       grossR: labels.grossR[0]!,
       ambiguous: labels.ambiguous[0] === 1,
-      exitSequence: first + labels.exitBar[0]!,
+      exitSequence: first + labels.exitBar[0]! + start.bar - signal.asOf - 1,
       exitNs: bars.tsEventNs[labels.exitBar[0]!]!,
     };
   }
@@ -234,10 +312,7 @@ class Life {
   private clockNs = FIRST_CLOSE_NS;
   private signals = 0;
 
-  constructor(
-    seed: number,
-    private readonly barrier: Barrier,
-  ) {
+  constructor(seed: number, barrier: Barrier) {
     this.run = new LiveRun({ ...barrier, capacity: CAPACITY, expiryNs: EXPIRY_NS });
     this.model = new Model(seed, barrier);
     for (let k = 0; k < 20 * INSTRUMENTS.length; k++) this.bars(k % INSTRUMENTS.length, 0, 1);
@@ -268,7 +343,14 @@ class Life {
     this.model.barsCame(market, followedTo);
   }
 
-  private follow({ instrument: market, side, back, lateNs, again }: Operation & { kind: 'follow' }): void {
+  private follow({
+    instrument: market,
+    side,
+    back,
+    lateNs,
+    isBarMissing,
+    again,
+  }: Operation & { kind: 'follow' }): void {
     const { bars } = this.model.markets[market]!;
     const asOf = Math.max(bars.length - 1 - back, 0);
     const earlier = this.model.signals;
@@ -279,6 +361,7 @@ class Life {
       side,
       asOf,
       timestampNs: bars[asOf]!.tsEventNs + lateNs,
+      isBarMissing,
       // Distinct, and in no order.
       ordinal: (617 * this.signals++) % 1009,
       ...(signalId === undefined ? {} : { signalId }),
@@ -300,8 +383,7 @@ class Life {
       const event = this.run.ledger.recordOutcome(signal.signalId, supplied);
       assert.ok(open !== undefined);
       open.supplied = supplied;
-      const { bars } = this.model.markets[open.signal.instrument]!;
-      open.isEntered = this.barrier.entry === 'signal-close' || open.signal.asOf + 1 < bars.length;
+      open.isEntered = this.model.hasEntered(open);
       assert.is(event.grossR === null, !open.isEntered);
       this.latest.set(open.signal, event);
     } catch (error) {
@@ -345,7 +427,7 @@ class Life {
     assert.is(ledger.floor(), open.length === 0 ? null : Math.min(...open.map(({ signal }) => signal.ordinal)));
     for (let k = 0; k < INSTRUMENTS.length; k++) {
       const closed = told.filter(({ what, signal }) => what === 'closed' && signal.instrument === k);
-      const times = closed.map(({ signal }) => [BigInt(signal.asOf), signal.timestampNs, BigInt(signal.ordinal)]);
+      const times = closed.map(({ signal }) => timesOf(signal));
       assert.equal(times, [...times].sort(inOrder), 'closed in signal time');
     }
   }
@@ -353,6 +435,10 @@ class Life {
   private isExpected(signal: Signal): boolean {
     return this.model.signals.some((expected) => expected.signal === signal);
   }
+}
+
+function timesOf({ timestampNs, asOf, ordinal }: Signal): readonly bigint[] {
+  return [timestampNs, BigInt(asOf), BigInt(ordinal)];
 }
 
 function inOrder(one: readonly bigint[], other: readonly bigint[]): number {

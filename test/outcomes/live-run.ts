@@ -29,6 +29,8 @@ export interface LiveOptions extends TripleBarrierOptions {
 /** A feature store with a ledger on it, and a list of all that the ledger said. */
 export class LiveRun {
   readonly told: Told[] = [];
+  /** Sequences of the bars that came late. */
+  readonly lateBars: number[] = [];
   readonly reader: FeatureStoreReader;
   ledger: OutcomeLedger<{ readonly note: string }>;
   private readonly store: FeatureStoreWriter;
@@ -70,6 +72,7 @@ export class LiveRun {
       side: 1,
       timestampNs: this.store.tsEventNs(instrument, asOf),
       asOf,
+      isBarMissing: false,
       payload: { note: `of ${ordinal}` },
       ...values,
     };
@@ -118,6 +121,7 @@ export class LiveRun {
       expiryNs,
       onResolved: tell('resolved'),
       onClosed: tell('closed'),
+      onLateBar: (_instrument, sequence) => this.lateBars.push(sequence),
     });
   }
 }
