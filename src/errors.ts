@@ -27,6 +27,8 @@ export type ErrorCode =
   | 'MISSING_FEATURE'
   | 'OUT_OF_RANGE'
   | 'OVERLOADED'
+  | 'ALREADY_ANSWERED'
+  | 'SIGNAL_ID_REUSED'
   // models
   | 'MODEL_NOT_FOUND'
   | 'MODEL_CORRUPT'

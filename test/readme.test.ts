@@ -3,6 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { BusReply } from '../src/bus/message-bus.js';
 import { openDialect } from '../src/bus/open-dialect.js';
 import { OrchestratorConfig } from '../src/config.js';
 import { README, ROOT, realOutput, shownOutput, withoutTimes } from './support/readme.js';
@@ -57,12 +58,16 @@ test('the messages the README shows are read as what they are said to be', () =>
   const lines = [...readme.matchAll(/```jsonl\n([\s\S]*?)```/g)].flatMap(([, text]) => text!.trim().split('\n'));
   const kinds = lines.map((line) => {
     const payload = Buffer.from(line);
-    if (line.includes('"enriched"')) return dialect.decodeEnriched({ payload }).signalId;
+    if (/enriched|rejected/.test(line)) return replyOf(dialect.decodeReply({ payload }));
     const decoded = dialect.decode({ payload });
     return decoded.kind === 'input' ? decoded.input.kind : decoded.kind;
   });
-  assert.equal(kinds, ['bar', 'signal', 'X-1']);
+  assert.equal(kinds, ['bar', 'signal', 'X-1', 'INVALID_SIGNAL']);
 });
+
+function replyOf(reply: BusReply): string {
+  return reply.kind === 'enriched' ? reply.answer.signalId : reply.rejection.code;
+}
 
 test('every command the README names is a script of the package', () => {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {

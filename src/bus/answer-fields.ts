@@ -1,5 +1,5 @@
 import type { DegradedReason } from '../market/events.js';
-import { isAbsent, readOptionalText, refusal } from './fields.js';
+import { fieldOf, isAbsent, readBoolean, readOptionalText, refusal } from './fields.js';
 import type { UntrustedObject } from './payload.js';
 
 const DEGRADED_REASONS: Readonly<Record<DegradedReason, true>> = {
@@ -17,6 +17,11 @@ export function readDegraded(object: UntrustedObject, name: string): DegradedRea
   if (isAbsent(text)) return null;
   if (!isDegradedReason(text)) throw refusal('INVALID_MESSAGE', name, 'is no known reason');
   return text;
+}
+
+/** False where there is none: an answer that an earlier version wrote. Throws INVALID_MESSAGE. */
+export function readRepeated(object: UntrustedObject): boolean {
+  return !isAbsent(fieldOf(object, 'repeated')) && readBoolean(object, 'repeated');
 }
 
 function isDegradedReason(text: string): text is DegradedReason {

@@ -1,7 +1,7 @@
 import { OrchestratorError } from '../errors.js';
 import type { Decoded, SequencePlace } from './dialect.js';
-import { isText } from './fields.js';
 import { readPayload, type UntrustedObject } from './payload.js';
+import type { SignalClaim } from './signal-claim.js';
 
 export const IGNORED: Decoded = { kind: 'ignored' };
 export const HEARTBEAT: Decoded = { kind: 'heartbeat' };
@@ -12,8 +12,8 @@ export interface PayloadDecoderOptions {
   readonly placeOf: (object: UntrustedObject) => SequencePlace | null;
   /** Throws likewise. A message that is refused for what is in it has its place all the same. */
   readonly read: (object: UntrustedObject, place: SequencePlace | null) => Decoded;
-  /** What a refused message tells as the id of its signal, if anything. */
-  readonly signalIdOf: (object: UntrustedObject) => unknown;
+  /** What a refused message tells of its signal; null where it is none and names none. Never throws. */
+  readonly claimOf: (object: UntrustedObject) => SignalClaim | null;
 }
 
 /** What `read` makes of a payload, or why it is refused. */
@@ -21,7 +21,7 @@ export function payloadDecoder({
   payloadBytesMax,
   placeOf,
   read,
-  signalIdOf,
+  claimOf,
 }: PayloadDecoderOptions): (payload: Uint8Array) => Decoded {
   return (payload) => {
     let object: UntrustedObject | null = null;
@@ -32,8 +32,7 @@ export function payloadDecoder({
       return read(object, place);
     } catch (error) {
       if (!(error instanceof OrchestratorError)) throw error;
-      const signalId = object === null ? null : signalIdOf(object);
-      return { kind: 'invalid', error, signalId: isText(signalId) ? signalId : null, place };
+      return { kind: 'invalid', error, claim: object === null ? null : claimOf(object), place };
     }
   };
 }

@@ -1,5 +1,6 @@
 import type { OrchestratorError } from '../errors.js';
-import type { BusInput, EnrichedMessage } from './message-bus.js';
+import type { BusInput, BusReply, EnrichedMessage, Rejection } from './message-bus.js';
+import type { SignalClaim } from './signal-claim.js';
 
 /** One message as a transport carries it. Streams carry all of it, pub/sub the payload alone. */
 export interface Frame {
@@ -24,7 +25,8 @@ export type Decoded =
   | {
       readonly kind: 'invalid';
       readonly error: OrchestratorError;
-      readonly signalId: string | null;
+      /** null for what is no signal. */
+      readonly claim: SignalClaim | null;
       readonly place: SequencePlace | null;
     };
 
@@ -34,13 +36,15 @@ export interface SequencePlace {
   readonly sequence: bigint;
 }
 
-/** How messages are written. No method keeps a state; none but {@link encodeInput} and {@link decodeEnriched} throws. */
+/** How messages are written. No method keeps a state; none but {@link encodeInput} and {@link decodeReply} throws. */
 export interface Dialect {
   readonly decode: (frame: Frame) => Decoded;
   /** `nowNs`: when it is written, for dialects that say so. */
   readonly encodeEnriched: (message: EnrichedMessage, nowNs: bigint) => WrittenFrame;
+  /** `tsEventNs`: when the signal says that it happened, or when it was refused. */
+  readonly encodeRejected: (rejection: Rejection, tsEventNs: bigint, nowNs: bigint) => WrittenFrame;
   /** What a strategy sends. */
   readonly encodeInput: (input: BusInput) => WrittenFrame;
   /** What a strategy receives. Throws PAYLOAD_MALFORMED or INVALID_MESSAGE. */
-  readonly decodeEnriched: (frame: Frame) => EnrichedMessage;
+  readonly decodeReply: (frame: Frame) => BusReply;
 }

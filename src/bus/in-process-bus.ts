@@ -3,8 +3,9 @@ import { OrchestratorError } from '../errors.js';
 import { Fifo } from '../inference/fifo.js';
 import { invariant } from '../invariant.js';
 import { type Delay, timerDelay } from '../state/commit-loop.js';
-import { applyInput, BUSY_PAUSE_MS, BusCounts, rejected, replyTo, signalIdOf } from './intake.js';
+import { applyInput, BUSY_PAUSE_MS, BusCounts, rejected, replyTo } from './intake.js';
 import type { BusClient, BusEvents, BusInput, BusMetrics, BusReply, BusTarget, MessageBus } from './message-bus.js';
+import { claimOfInput } from './signal-claim.js';
 
 export interface InProcessBusOptions {
   readonly target: BusTarget;
@@ -126,7 +127,7 @@ export class InProcessBus implements MessageBus {
         this.reply(reply);
       });
       this.answering.add(answered);
-    } else if (applied.kind !== 'bar') this.reply(rejected(applied.error, signalIdOf(input), null));
+    } else if (applied.kind !== 'bar') this.reply(rejected(applied.error, claimOfInput(input), null));
     return true;
   }
 
@@ -138,7 +139,7 @@ export class InProcessBus implements MessageBus {
   private async shutDown(): Promise<void> {
     this.takeBackPause();
     for (let left = this.queue.shift(); left !== undefined; left = this.queue.shift()) {
-      if (left.sender === null) this.reply(rejected(stopped(), signalIdOf(left.input), null));
+      if (left.sender === null) this.reply(rejected(stopped(), claimOfInput(left.input), null));
       else left.sender.reject(unavailable());
     }
     while (this.answering.size > 0) await Promise.all(this.answering);

@@ -8,6 +8,7 @@ import {
   type Rejection,
   type Submission,
 } from './message-bus.js';
+import { claimOfInput, type SignalClaim } from './signal-claim.js';
 
 /** The target cannot take anything now: nothing was changed, and the same message may be tried again. */
 const BUSY: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['OVERLOADED', 'STORE_BEHIND', 'NOT_STARTED']);
@@ -64,29 +65,26 @@ export async function replyTo(input: BusInput, submission: Submission, payload: 
     return { kind: 'enriched', answer: enrichedMessageOf(await submission.answer) };
   } catch (error) {
     if (!(error instanceof OrchestratorError)) throw error;
-    return rejected(error, signalIdOf(input), payload);
+    return rejected(error, claimOfInput(input), payload);
   }
 }
 
 /** What goes out for a message that is refused. */
 export function rejected(
   error: OrchestratorError,
-  signalId: string | null,
+  claim: SignalClaim | null,
   payload: Uint8Array | null,
 ): BusReply & { readonly kind: 'rejected' } {
   const rejection: Rejection = {
     code: error.code,
     field: error.field ?? null,
     reason: error.message,
-    signalId,
+    signalId: claim?.signalId ?? null,
+    instrumentId: claim?.instrumentId ?? null,
     payload,
+    repeated: false,
   };
   return { kind: 'rejected', rejection };
-}
-
-/** null for a bar, and for a signal that does not say. */
-export function signalIdOf(input: BusInput): string | null {
-  return input.kind === 'signal' ? (input.event.signalId ?? null) : null;
 }
 
 /** The numbers of a bus while it works. Only its owner writes. */

@@ -34,6 +34,8 @@ export interface EnrichedMessage {
   readonly modelId: string;
   readonly latencyNs: number;
   readonly degraded: EnrichedSignalEvent['degraded'] | null;
+  /** A copy of the first reply, since the same signal came again. */
+  readonly repeated: boolean;
 }
 
 /** A message that was refused. */
@@ -41,10 +43,13 @@ export interface Rejection {
   readonly code: ErrorCode;
   readonly field: string | null;
   readonly reason: string;
-  /** null where the message does not tell. */
+  /** null where the message does not tell, or is no signal. */
   readonly signalId: string | null;
-  /** The original bytes; null where they were too many to send back. */
+  readonly instrumentId: string | null;
+  /** The original bytes; null where they were too many to send back, and for a signal over streams, whose producer reads it beside the answers: the dead letter has them. */
   readonly payload: Uint8Array | null;
+  /** The signal had its reply before: this is a copy of that, or says that it is gone. */
+  readonly repeated: boolean;
 }
 
 /** What a bus brings its messages to. Everything is done at once, in the order of the calls; only answers come later. */
@@ -86,7 +91,7 @@ export interface BusMetrics {
   /** Understood, and of no concern to this system. */
   readonly ignored: number;
   readonly heartbeats: number;
-  /** Signals that were sent again after they had been answered. */
+  /** Signals that were sent again after they had their reply, and got a copy of it. */
   readonly duplicates: number;
   /** Messages known to be missing. */
   readonly missing: number;
@@ -139,5 +144,6 @@ export function enrichedMessageOf(answer: EnrichedSignalEvent): EnrichedMessage 
     modelId: answer.modelId,
     latencyNs: answer.latencyNs,
     degraded: answer.degraded ?? null,
+    repeated: false,
   };
 }

@@ -2,10 +2,12 @@ import { OrchestratorError } from '../errors.js';
 import type { Bar } from '../market/bar.js';
 import type { SignalEvent } from '../market/events.js';
 import type { Dialect, WrittenFrame } from './dialect.js';
-import type { BusInput } from './message-bus.js';
+import { refusal } from './fields.js';
+import type { BusInput, BusReply } from './message-bus.js';
 import { isNautilusInstrumentId } from './nautilus-bar-type.js';
 import { ENRICHED_TYPE, enrichedFields, readEnrichedFields } from './nautilus-enriched.js';
-import { type NautilusConfig, nautilusReader } from './nautilus-messages.js';
+import { type NautilusConfig, nautilusReader, unwrap } from './nautilus-messages.js';
+import { REJECTED_TYPE, readRejectedSignalFields, rejectedSignalFields } from './nautilus-rejected.js';
 import { readPayload, type UntrustedObject, writePayload } from './payload.js';
 
 /** What the versions write differently. */
@@ -48,10 +50,29 @@ export function openNautilusDialect(config: NautilusConfig, form: NautilusForm):
         tsEvent: message.timestamp,
         tsInit: nowNs,
       }),
+    encodeRejected: (rejection, tsEventNs, nowNs) =>
+      custom({
+        typeName: REJECTED_TYPE,
+        fields: rejectedSignalFields(rejection),
+        tsEvent: tsEventNs,
+        tsInit: nowNs,
+      }),
     encodeInput: (input) =>
       input.kind === 'bar' ? bar(input) : custom(signalDatum(input.event, config.redis.signalType)),
-    decodeEnriched: ({ payload }) => readEnrichedFields(readPayload(payload, payloadBytesMax)),
+    decodeReply: ({ payload }) => readReply(readPayload(payload, payloadBytesMax)),
   };
+}
+
+function readReply(object: UntrustedObject): BusReply {
+  const { typeName, fields } = unwrap(object);
+  switch (typeName) {
+    case ENRICHED_TYPE:
+      return { kind: 'enriched', answer: readEnrichedFields(fields) };
+    case REJECTED_TYPE:
+      return { kind: 'rejected', rejection: readRejectedSignalFields(fields) };
+    default:
+      throw refusal('INVALID_MESSAGE', 'type', `must be ${ENRICHED_TYPE} or ${REJECTED_TYPE}`);
+  }
 }
 
 function barTypeOf(instrumentId: string, barSpec: string): string {

@@ -1,16 +1,6 @@
-import { readDegraded } from './answer-fields.js';
-import {
-  readBoolean,
-  readInteger,
-  readIntegerNs,
-  readNumber,
-  readOptionalText,
-  readSide,
-  readText,
-  refusal,
-} from './fields.js';
+import { readDegraded, readRepeated } from './answer-fields.js';
+import { readBoolean, readInteger, readIntegerNs, readNumber, readOptionalText, readSide, readText } from './fields.js';
 import type { EnrichedMessage } from './message-bus.js';
-import { type NautilusMessage, unwrap } from './nautilus-messages.js';
 import type { UntrustedObject } from './payload.js';
 
 /** The class of custom data that answers go out as. */
@@ -39,13 +29,12 @@ export function enrichedFields(message: EnrichedMessage): UntrustedObject {
     model_id: message.modelId,
     latency_ns: message.latencyNs,
     degraded: message.degraded ?? '',
+    repeated: message.repeated,
   };
 }
 
-/** Reads either version. Throws INVALID_MESSAGE, NOT_A_NUMBER, INVALID_SIGNAL or BAD_TIMESTAMP. */
-export function readEnrichedFields(object: UntrustedObject): EnrichedMessage {
-  const { typeName, fields }: NautilusMessage = unwrap(object);
-  if (typeName !== ENRICHED_TYPE) throw refusal('INVALID_MESSAGE', 'type', `must be ${ENRICHED_TYPE}`);
+/** Reads the fields of either version. Throws INVALID_MESSAGE, NOT_A_NUMBER, INVALID_SIGNAL or BAD_TIMESTAMP. */
+export function readEnrichedFields(fields: UntrustedObject): EnrichedMessage {
   return {
     signalId: readText(fields, 'signal_id', 'INVALID_MESSAGE'),
     instrumentId: readText(fields, 'instrument_id', 'INVALID_MESSAGE'),
@@ -65,5 +54,6 @@ export function readEnrichedFields(object: UntrustedObject): EnrichedMessage {
     modelId: readOptionalText(fields, 'model_id', 'INVALID_MESSAGE') ?? '',
     latencyNs: readNumber(fields, 'latency_ns'),
     degraded: readDegraded(fields, 'degraded'),
+    repeated: readRepeated(fields),
   };
 }

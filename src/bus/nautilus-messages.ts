@@ -19,6 +19,7 @@ import type { BusInput } from './message-bus.js';
 import { parseNautilusBarType } from './nautilus-bar-type.js';
 import { concernOf, title } from './nautilus-topics.js';
 import type { UntrustedObject } from './payload.js';
+import { readClaim, type SignalClaim } from './signal-claim.js';
 
 export type NautilusConfig = Pick<OrchestratorConfig, 'redis' | 'userFeatures'>;
 
@@ -51,7 +52,7 @@ export function nautilusReader(config: NautilusConfig): (frame: Frame) => Decode
     payloadBytesMax,
     placeOf: () => null,
     read: (object) => read(unwrap(object)),
-    signalIdOf: (object) => fieldOf(bodyOf(object), 'signal_id'),
+    claimOf: (object) => claimOf(object, signalType),
   });
   return ({ topic, encoding, payload }) => {
     const concern = topic === undefined ? 'input' : concernOf(topic, signalType, spec);
@@ -64,12 +65,27 @@ export function nautilusReader(config: NautilusConfig): (frame: Frame) => Decode
 
 /** Of an envelope (v2) its content, and a flat object (v1) itself. Throws INVALID_MESSAGE where neither names a class. */
 export function unwrap(object: UntrustedObject): NautilusMessage {
-  const dataType = fieldOf(object, 'data_type');
-  const fields = bodyOf(object);
-  const isEnvelope = fields !== object && isObject(dataType);
-  const typeName = isEnvelope ? fieldOf(dataType, 'type_name') : fieldOf(object, 'type');
+  const typeName = classOf(object);
   if (typeof typeName !== 'string') throw refusal('INVALID_MESSAGE', 'type', 'must name a class');
-  return { typeName, fields };
+  return { typeName, fields: bodyOf(object) };
+}
+
+function classOf(object: UntrustedObject): unknown {
+  const dataType = fieldOf(object, 'data_type');
+  const isEnvelope = bodyOf(object) !== object && isObject(dataType);
+  return isEnvelope ? fieldOf(dataType, 'type_name') : fieldOf(object, 'type');
+}
+
+/** null for a bar, and for what neither is a signal nor has an id. */
+function claimOf(object: UntrustedObject, signalType: string): SignalClaim | null {
+  const typeName = classOf(object);
+  if (typeName === 'Bar') return null;
+  const claim = readClaim(bodyOf(object), {
+    ...{ signalId: 'signal_id', instrumentId: 'instrument_id', timestamp: 'ts_event' },
+    sideOf: readSideOrDirection,
+  });
+  const isSignal = typeof typeName === 'string' && (typeName === signalType || typeName.startsWith(SIGNAL_PREFIX));
+  return isSignal || claim.signalId !== null ? claim : null;
 }
 
 function bodyOf(object: UntrustedObject): UntrustedObject {
@@ -98,11 +114,15 @@ function readCustomSignal(fields: UntrustedObject, userFeatures: readonly string
   const signalId = readOptionalText(fields, 'signal_id', 'INVALID_SIGNAL');
   return {
     instrumentId: readText(fields, 'instrument_id', 'INVALID_SIGNAL'),
-    signal: fieldOf(fields, 'side') === undefined ? readDirection(fields) : readSide(fields, 'side'),
+    signal: readSideOrDirection(fields),
     timestamp: readTimestampNs(fields, 'ts_event'),
     ...(signalId === null ? {} : { signalId }),
     ...(userFeatures.length === 0 ? {} : { features: readFeatures(fields, userFeatures) }),
   };
+}
+
+function readSideOrDirection(fields: UntrustedObject): -1 | 0 | 1 {
+  return fieldOf(fields, 'side') === undefined ? readDirection(fields) : readSide(fields, 'side');
 }
 
 function readDirection(fields: UntrustedObject): -1 | 0 | 1 {

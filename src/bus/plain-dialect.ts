@@ -2,7 +2,7 @@ import type { OrchestratorConfig } from '../config.js';
 import { OrchestratorError } from '../errors.js';
 import { type Bar, BarSeries } from '../market/bar.js';
 import type { SignalEvent } from '../market/events.js';
-import { readDegraded } from './answer-fields.js';
+import { readDegraded, readRepeated } from './answer-fields.js';
 import { payloadDecoder } from './decoded.js';
 import type { Dialect, SequencePlace } from './dialect.js';
 import {
@@ -21,8 +21,10 @@ import {
   refusal,
 } from './fields.js';
 import { writeJson } from './json.js';
-import type { BusInput, EnrichedMessage } from './message-bus.js';
+import type { BusInput, BusReply, EnrichedMessage } from './message-bus.js';
 import { readPayload, type UntrustedObject, writePayload } from './payload.js';
+import { readRejectedFields, rejectedFields } from './rejected-fields.js';
+import { readClaim, type SignalClaim } from './signal-claim.js';
 
 /** The messages of this system, in JSON or MessagePack; what is read may be in either. Keys that are not known are passed over. */
 export function openPlainDialect({
@@ -33,7 +35,7 @@ export function openPlainDialect({
     payloadBytesMax,
     placeOf: readPlace,
     read: (object, place) => ({ kind: 'input', input: readInput(object, userFeatures), place }),
-    signalIdOf: (object) => fieldOf(object, 'signalId'),
+    claimOf,
   });
   return {
     decode: ({ payload }) => decode(payload),
@@ -41,8 +43,9 @@ export function openPlainDialect({
       payload:
         encoding === 'json' ? answerText(message) : writePayload({ type: 'enriched', ...message }, encoding, 'text'),
     }),
+    encodeRejected: (rejection) => ({ payload: writePayload(rejectedFields(rejection), encoding, 'text') }),
     encodeInput: (input) => ({ payload: writePayload(inputFields(input), encoding, 'text') }),
-    decodeEnriched: ({ payload }) => readEnriched(readPayload(payload, payloadBytesMax)),
+    decodeReply: ({ payload }) => readReply(readPayload(payload, payloadBytesMax)),
   };
 }
 
@@ -139,8 +142,29 @@ function nullForNaN([name, value]: [string, number]): [string, number | null] {
   return [name, Number.isNaN(value) ? null : value];
 }
 
+/** null for a bar, and for what neither is a signal nor has an id. */
+function claimOf(object: UntrustedObject): SignalClaim | null {
+  const type = fieldOf(object, 'type');
+  if (type === 'bar') return null;
+  const claim = readClaim(object, {
+    ...{ signalId: 'signalId', instrumentId: 'instrumentId', timestamp: 'timestamp' },
+    sideOf: (signal) => readSide(signal, 'signal'),
+  });
+  return type === 'signal' || claim.signalId !== null ? claim : null;
+}
+
+function readReply(object: UntrustedObject): BusReply {
+  switch (fieldOf(object, 'type')) {
+    case 'enriched':
+      return { kind: 'enriched', answer: readEnriched(object) };
+    case 'rejected':
+      return { kind: 'rejected', rejection: { ...readRejectedFields(object), payload: null } };
+    default:
+      throw refusal('INVALID_MESSAGE', 'type', 'must be enriched or rejected');
+  }
+}
+
 function readEnriched(object: UntrustedObject): EnrichedMessage {
-  if (fieldOf(object, 'type') !== 'enriched') throw refusal('INVALID_MESSAGE', 'type', 'must be enriched');
   return {
     signalId: readText(object, 'signalId', 'INVALID_MESSAGE'),
     instrumentId: readText(object, 'instrumentId', 'INVALID_MESSAGE'),
@@ -160,6 +184,7 @@ function readEnriched(object: UntrustedObject): EnrichedMessage {
     modelId: readModelId(object),
     latencyNs: readNumber(object, 'latencyNs'),
     degraded: readDegraded(object, 'degraded'),
+    repeated: readRepeated(object),
   };
 }
 

@@ -98,7 +98,7 @@ async function within(
 ): Promise<BusReply> {
   const over = new AbortController();
   const late = pause(seconds * MS_PER_S, undefined, { signal: over.signal }).then(() => {
-    const message = `signal ${printable(signalId)} has no reply after ${seconds} s: nobody serves the partition, or its id had one before`;
+    const message = `signal ${printable(signalId)} has no reply after ${seconds} s: nobody serves the partition`;
     throw new OrchestratorError('BUS_UNAVAILABLE', message);
   });
   const replied = new Promise<BusReply>((resolve, reject) => {

@@ -23,17 +23,21 @@ export function replyJson(reply: BusReply): string {
 }
 
 function answerLine(answer: EnrichedMessage): string {
-  const { signal, size, sizeReason, modelId, asOfSequence, degraded } = answer;
+  const { signal, size, sizeReason, modelId, asOfSequence, degraded, repeated } = answer;
   const side = signal === 0 ? 'flat' : signal > 0 ? 'long' : 'short';
   const why = degraded === null ? '' : ` (degraded: ${degraded})`;
   const sized = size === 0 ? `size 0 (${sizeReason})` : `size ${size > 0 ? '+' : ''}${fixed(size, 3)}`;
   const asOf = asOfSequence < 0 ? 'no bar' : `${isoTime(answer.asOfNs)} (bar ${asOfSequence})`;
-  return `${isoTime(answer.timestamp)} ${side} ${answer.instrumentId}: P(correct) ${fixed(answer.metaConfidence, 3)}${why}, ${sized}; model ${modelId || 'none'}, as of ${asOf}; signal ${answer.signalId}`;
+  return `${isoTime(answer.timestamp)} ${side} ${answer.instrumentId}: P(correct) ${fixed(answer.metaConfidence, 3)}${why}, ${sized}; model ${modelId || 'none'}, as of ${asOf}; signal ${answer.signalId}${again(repeated)}`;
 }
 
-function rejectionLine({ code, field, reason, signalId }: Rejection): string {
+function rejectionLine({ code, field, reason, signalId, repeated }: Rejection): string {
   const of = signalId === null ? 'a message' : `signal ${signalId}`;
-  return `rejected ${of}: ${reason} [${code}${field === null ? '' : `, ${field}`}]`;
+  return `rejected ${of}: ${reason} [${code}${field === null ? '' : `, ${field}`}]${again(repeated)}`;
+}
+
+function again(isRepeated: boolean): string {
+  return isRepeated ? ' (repeated)' : '';
 }
 
 /** What a bus has done, when it ends. */

@@ -5,6 +5,7 @@ import type { Decoded, Dialect, Frame, WrittenFrame } from '../../src/bus/dialec
 import type { BusInput, EnrichedMessage } from '../../src/bus/message-bus.js';
 import { openDialect } from '../../src/bus/open-dialect.js';
 import { OrchestratorConfig } from '../../src/config.js';
+import { decodedAnswer } from '../support/decoded-answer.js';
 import { PROPERTY_RUNS } from '../support/sizes.js';
 
 const seed = Date.now() & 0x7fffffff;
@@ -60,6 +61,7 @@ const answer: fc.Arbitrary<EnrichedMessage> = fc.record({
   modelId: fc.oneof(text, fc.constant('')),
   latencyNs: fc.nat(),
   degraded: fc.constantFrom(null, 'deadline', 'worker-failed', 'stale-window', 'insufficient-history', 'stale-bars'),
+  repeated: fc.boolean(),
 });
 
 /** uvu compares −0 and NaN by their text only, and the records of fast-check have no prototype. */
@@ -97,7 +99,7 @@ for (const { name, codec, isPlain } of dialects) {
     );
     fc.assert(
       fc.property(answer, ns, (message, nowNs) => {
-        assert.is(bits(codec.decodeEnriched(sent(codec.encodeEnriched(message, nowNs)))), bits(message));
+        assert.is(bits(decodedAnswer(codec, sent(codec.encodeEnriched(message, nowNs)))), bits(message));
       }),
       { numRuns: 3 * PROPERTY_RUNS, seed },
     );
@@ -175,7 +177,9 @@ test('a plain signal brings its bars, the declared features and its place, and o
 test('a refused message tells its signal when it can be read, and the field at fault', () => {
   const refused = (message: unknown): unknown[] => {
     const decoded = read(message);
-    return decoded.kind === 'invalid' ? [decoded.error.code, decoded.error.field, decoded.signalId] : [decoded.kind];
+    return decoded.kind === 'invalid'
+      ? [decoded.error.code, decoded.error.field, decoded.claim?.signalId]
+      : [decoded.kind];
   };
   assert.equal(refused({ ...SIGNAL, signal: 2 }), ['INVALID_SIGNAL', 'signal', 's-1']);
   assert.equal(refused({ ...SIGNAL, type: 'order' }), ['INVALID_MESSAGE', 'type', 's-1']);

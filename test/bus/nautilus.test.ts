@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Decoded, Frame } from '../../src/bus/dialect.js';
-import type { EnrichedMessage } from '../../src/bus/message-bus.js';
+import type { EnrichedMessage, Rejection } from '../../src/bus/message-bus.js';
 import { parseNautilusBarType } from '../../src/bus/nautilus-bar-type.js';
 import { concernOf, title } from '../../src/bus/nautilus-topics.js';
 import { openDialect } from '../../src/bus/open-dialect.js';
@@ -104,7 +104,7 @@ test('custom data tells its side by number or by word', () => {
     });
   }
   const refused = decode(datum('"side":2,"signal_id":"a"'));
-  assert.equal(refused.kind === 'invalid' && [refused.error.code, refused.signalId], ['INVALID_SIGNAL', 'a']);
+  assert.equal(refused.kind === 'invalid' && [refused.error.code, refused.claim?.signalId], ['INVALID_SIGNAL', 'a']);
   const envelope = `{"data_type":{"metadata":{},"type_name":"PrimarySignal"},"payload":${datum('"side":1,"signal_id":""')},"type":"PrimarySignal"}`;
   assert.equal(decode(numbered(envelope)), { kind: 'input', input: momentum(1), place: null });
 });
@@ -195,10 +195,11 @@ const ANSWER: EnrichedMessage = {
   modelId: '',
   latencyNs: 9,
   degraded: null,
+  repeated: false,
 };
 const FIELDS =
   `"instrument_id":"${BTC}","signal_id":"s-1","side":1,"meta_confidence":0.73,"regime_weight":0.5,"toxicity":0.25,"size":0.1,"size_reason":"",` +
-  '"model_available":true,"toxicity_available":true,"regime_available":false,"as_of":0,"as_of_sequence":-1,"generation":0,"model_id":"","latency_ns":9,"degraded":""';
+  '"model_available":true,"toxicity_available":true,"regime_available":false,"as_of":0,"as_of_sequence":-1,"generation":0,"model_id":"","latency_ns":9,"degraded":"","repeated":false';
 
 test('an answer is custom data in the form of its version, on a topic without wildcards', () => {
   const [v1, v2] = codecs.map((codec) => codec.encodeEnriched(ANSWER, 1751414400123456789n));
@@ -214,6 +215,29 @@ test('an answer is custom data in the form of its version, on a topic without wi
     assert.equal([frame.topic, frame.type, frame.encoding], ['data.EnrichedSignal', 'EnrichedSignal', 'json']);
   const names = Object.keys(JSON.parse(String(v1!.payload))).filter((name) => !name.startsWith('ts_'));
   for (const name of names) assert.not('expire_time_ns'.includes(name), name);
+});
+
+test('a refusal of a signal is custom data too, whose instrument is plain text', () => {
+  const rejection: Rejection = {
+    ...{ code: 'INVALID_SIGNAL' as const, field: null, reason: 'no "side"', signalId: 's-1', instrumentId: null },
+    ...{ payload: null, repeated: false },
+  };
+  const fields =
+    '"instrument_id":"","signal_id":"s-1","code":"INVALID_SIGNAL","field":"","reason":"no \\"side\\"","repeated":false';
+  const [v1, v2] = codecs.map((codec) => codec.encodeRejected(rejection, 1751414400000000000n, 1751414400123456789n));
+  assert.is(
+    String(v1!.payload),
+    `{"type":"RejectedSignal",${fields},"ts_event":"1751414400000000000","ts_init":"1751414400123456789"}`,
+  );
+  assert.is(
+    String(v2!.payload),
+    `{"data_type":{"metadata":{},"type_name":"RejectedSignal"},"payload":{"type":"RejectedSignal",${fields},"ts_event":1751414400000000000,"ts_init":1751414400123456789},"type":"RejectedSignal"}`,
+  );
+  for (const [k, frame] of [v1!, v2!].entries()) {
+    assert.equal([frame.topic, frame.type], ['data.RejectedSignal', 'RejectedSignal']);
+    const read = codecs[k]!.decodeReply({ payload: Buffer.from(frame.payload) });
+    assert.equal(read, { kind: 'rejected', rejection });
+  }
 });
 
 test('what NautilusTrader has no form for is not written', () => {

@@ -91,11 +91,12 @@ redisTest(
 
     assert.equal(JSON.parse((await ml4t(send)).stdout), sent);
     const again = `${INSTRUMENT}-${sides.at(-1)!.timestamp}`;
-    const repeat = ['send-signal', '--instrument', INSTRUMENT, '--side', '1', '--id', again, '--wait', '0.2'];
-    assert.match(
-      (await ml4t([...repeat, '--redis', server.url])).stderr,
-      /its id had one before \[BUS_UNAVAILABLE\]\n$/,
-    );
+    const last = sides.at(-1)!;
+    const same = ['--side', `${last.signal}`, '--id', again, '--timestamp', `${last.timestamp}`, '--wait'];
+    const repeat = ['send-signal', '--instrument', INSTRUMENT, '--redis', server.url];
+    assert.match((await ml4t([...repeat, ...same])).stdout, /; signal \S+ \(repeated\)\n$/);
+    const other = await ml4t([...repeat, '--side', '1', '--id', again, '--wait']);
+    assert.equal([other.status, /\[SIGNAL_ID_REUSED, signalId\]\n$/.test(other.stdout)], [1, true]);
     assert.is(await serving.interrupted(), 0);
     const { totals } = JSON.parse(serving.lines.at(-1)!) as { totals: Record<string, number> };
     assert.equal(
@@ -106,7 +107,7 @@ redisTest(
         await lengthOf(server, 'out'),
         await lengthOf(server, 'dead'),
       ],
-      [sides.length, 0, sides.length + 1, sides.length, 0],
+      [sides.length, 1, sides.length + 1, 2 * sides.length + 2, 1],
     );
   },
 );
@@ -195,8 +196,9 @@ redisTest(
     assert.equal([await json!.ended(), json!.errors], [0, '']);
     assert.match(tail!.lines[0]!, /^rejected signal a\\u\{1b\}\[2J\\u\{a\}b\\u\{202e\}: .*\[INVALID_SIGNAL, signal\]$/);
     assert.match(tail!.lines[1]!, /^rejected a message: .*\[PAYLOAD_MALFORMED\b.*\]$/);
-    const letter = JSON.parse(json!.lines[0]!) as { payloadBase64: string; signalId: string };
-    assert.is(Buffer.from(letter.payloadBase64, 'base64').toString(), payload);
+    const [signal, letter] = json!.lines.map((line) => JSON.parse(line) as Record<string, string | null>);
+    assert.equal([signal!.instrumentId, signal!.payloadBase64], ['X', null], 'as it goes out beside the answers');
+    assert.is(Buffer.from(letter!.payloadBase64!, 'base64').toString(), 'no JSON');
     assert.is(await serving.interrupted(), 0);
   },
 );

@@ -5,7 +5,7 @@ import { messageBusContract } from './message-bus.js';
 messageBusContract({
   name: 'in-process',
   canPushBack: true,
-  hasPayloads: false,
+  givesBack: 'none',
   keepsUnanswered: false,
   open: async (target) => {
     const bus = new InProcessBus({ target, queueMax: 4 });

@@ -27,8 +27,8 @@ export interface BusTraits {
   readonly open: (target: BusTarget) => Promise<OpenedBus>;
   /** What the target is too busy for waits in the bus, instead of being refused. */
   readonly canPushBack: boolean;
-  /** Messages travel as bytes, which a rejection gives back. */
-  readonly hasPayloads: boolean;
+  /** Messages travel as bytes, which a rejection gives back: of any, of what is no signal, or of none. */
+  readonly givesBack: 'all' | 'no-signals' | 'none';
   /** What a target that has stopped did not answer is kept for the next process, instead of being refused with STOPPED. */
   readonly keepsUnanswered: boolean;
 }
@@ -84,8 +84,11 @@ class Contract {
           ['PRICE_NOT_POSITIVE', 'open', null],
         ],
       );
-      for (const { payload } of refusals) assert.is(payload !== null, this.traits.hasPayloads);
-      if (this.traits.hasPayloads) assert.match(Buffer.from(refusals[0]!.payload!).toString(), 'bad');
+      const [signal, bar] = refusals;
+      assert.equal([signal!.instrumentId, signal!.repeated, bar!.instrumentId], ['I0', false, null]);
+      assert.is(signal!.payload !== null, this.traits.givesBack === 'all');
+      assert.is(bar!.payload !== null, this.traits.givesBack !== 'none');
+      if (signal!.payload !== null) assert.match(Buffer.from(signal!.payload).toString(), 'bad');
       assert.equal(replies.filter(({ kind }) => kind === 'enriched').map(idOf), ['good']);
     });
   }

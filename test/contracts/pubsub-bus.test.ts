@@ -13,7 +13,7 @@ await withRedis('what every bus promises, of pub/sub', (base) => {
   messageBusContract({
     name: 'pub/sub',
     canPushBack: false,
-    hasPayloads: true,
+    givesBack: 'all',
     keepsUnanswered: false,
     open: async (target) => {
       // Channels of its own: whoever uses the same server is not disturbed.

@@ -13,7 +13,7 @@ await withRedis('what every bus promises, of streams', (base) => {
   messageBusContract({
     name: 'streams',
     canPushBack: true,
-    hasPayloads: true,
+    givesBack: 'no-signals',
     keepsUnanswered: true,
     open: async (target) => {
       // A partition of its own: whoever uses the same server is not disturbed.

@@ -21,7 +21,9 @@ const [LEASE, INPUT, OUTPUT, DEAD, SEEN] = ['{0}:lease', '{0}:in', '{0}:out', '{
 const GATHERED = '{0}:gathered';
 const [OWNER, OTHER, GROUP] = ['owner', 'other', 'ml4t'] as const;
 const [FIRST, SECOND] = ['1-0', '2-0'] as const;
-const REPLY = [3600, 1000, 'payload', 'an answer'];
+const DIGEST = '00ff';
+const REPLY = [3600, 1000, DIGEST, 'payload', 'an answer'];
+const LETTER = [3600, 1000, DIGEST, 'signal', 2, 'code', 'USAGE', 'payload', 'a rejection'];
 
 /** A partition whose first entry is pending, and whose second has not been given to the group. */
 async function withPartition(
@@ -52,7 +54,7 @@ type Run = (script: Script, keys: readonly string[], args: readonly RedisArgumen
 /** Each script with arguments under which it changes something, if the token is the owner's. */
 const CALLS: Readonly<Record<string, readonly [Script, readonly string[], readonly RedisArgument[]]>> = {
   answer: [ANSWER, [LEASE, INPUT, OUTPUT, SEEN], [GROUP, FIRST, ...REPLY]],
-  'dead letter': [DEAD_LETTER, [LEASE, INPUT, DEAD], [GROUP, FIRST, ...REPLY]],
+  'dead letter': [DEAD_LETTER, [LEASE, INPUT, OUTPUT, DEAD, SEEN], [GROUP, FIRST, ...LETTER]],
   deliver: [DELIVER, [LEASE, INPUT], [GROUP, 'x', 1]],
   acknowledge: [DELIVER, [LEASE, INPUT], [GROUP, 'x', 0, FIRST]],
   renew: [RENEW, [LEASE], [1]],
@@ -79,15 +81,52 @@ for (const [name, [script, keys, args]] of Object.entries(CALLS)) {
 
 redisTest('an entry gets one reply, and so does a signal that comes as two entries', async (server) => {
   await withPartition(server, async (run, connection) => {
-    const answer = async (id: string, ...seen: string[]): Promise<string> =>
-      run(ANSWER, [LEASE, INPUT, OUTPUT, ...seen], [OWNER, GROUP, id, ...REPLY]);
+    const answer = async (id: string): Promise<string> =>
+      run(ANSWER, [LEASE, INPUT, OUTPUT, SEEN], [OWNER, GROUP, id, ...REPLY]);
     assert.is(await answer(FIRST), 'DONE');
     assert.is(await answer(FIRST), 'NOT_PENDING');
     assert.is(await answer(SECOND), 'NOT_PENDING');
     await run(DELIVER, [LEASE, INPUT], [OWNER, GROUP, 'x', 1]);
-    await connection.call('SET', SEEN, FIRST);
-    assert.is(await answer(SECOND, SEEN), 'SEEN');
-    assert.is(await connection.call('XLEN', OUTPUT), 1);
+    assert.is(await answer(SECOND), 'REPEATED');
+    assert.is(await connection.call('XLEN', OUTPUT), 2, 'the reply, and a copy');
+    assert.is(await answer(SECOND), 'NOT_PENDING');
+  });
+});
+
+redisTest(
+  'of a signal that comes again nothing is written where its reply is gone, or its id is another one’s',
+  async (server) => {
+    await withPartition(server, async (run, connection) => {
+      const answer = async (digest: string): Promise<string> =>
+        run(ANSWER, [LEASE, INPUT, OUTPUT, SEEN], [OWNER, GROUP, SECOND, 3600, 1000, digest, 'payload', 'x']);
+      await run(ANSWER, [LEASE, INPUT, OUTPUT, SEEN], [OWNER, GROUP, FIRST, ...REPLY]);
+      await run(DELIVER, [LEASE, INPUT], [OWNER, GROUP, 'x', 1]);
+      const before = await stateOf(connection);
+      assert.is(await answer('0f0f'), 'REUSED');
+      assert.is(await stateOf(connection), before);
+      await connection.call('DEL', OUTPUT);
+      assert.is(await answer(DIGEST), 'TRIMMED');
+      await connection.call('SET', SEEN, FIRST);
+      assert.is(await answer(DIGEST), 'TRIMMED', 'an earlier version kept no digest');
+      assert.is(await connection.call('EXISTS', OUTPUT), 0);
+    });
+  },
+);
+
+redisTest('an id that is given to one signal after another takes little memory', async (server) => {
+  await withPartition(server, async (run, connection) => {
+    for (let k = 0; k < 200; k++) {
+      await connection.call('XADD', INPUT, `${3 + k}-0`, 'payload', 'a signal');
+    }
+    await run(DELIVER, [LEASE, INPUT], [OWNER, GROUP, 'x', 201]);
+    const reject = async (id: string, digest: string): Promise<string> => {
+      const args = [OWNER, GROUP, id, 3600, 1000, digest, 'reused', 0, 'payload', 'x'];
+      return run(DEAD_LETTER, [LEASE, INPUT, OUTPUT, DEAD, SEEN], args);
+    };
+    // A letter without fields of its own has those of its entry.
+    for (let k = 0; k < 200; k++) assert.is(await reject(`${3 + k}-0`, `d${k}d`), 'DONE');
+    assert.ok(Number(await connection.call('STRLEN', SEEN)) < 1100);
+    assert.is(await reject(SECOND, 'd0d'), 'REPEATED');
   });
 });
 
@@ -108,7 +147,7 @@ redisTest(
     await withPartition(server, async (run, connection) => {
       await run(DELIVER, [LEASE, INPUT], [OWNER, GROUP, 'x', 1]);
       for (const id of [FIRST, SECOND]) {
-        await run(ANSWER, [LEASE, INPUT, OUTPUT, `${SEEN}${id}`], [OWNER, GROUP, id, 3600, 1, 'payload', id]);
+        await run(ANSWER, [LEASE, INPUT, OUTPUT, `${SEEN}${id}`], [OWNER, GROUP, id, 3600, 1, DIGEST, 'payload', id]);
         const seconds = Number(await connection.call('TTL', `${SEEN}${id}`));
         assert.ok(seconds > 0 && seconds <= 3600, `${seconds} s`);
       }
@@ -122,9 +161,13 @@ redisTest('a dead letter holds as much of its entry as one command may have', as
     const fields = Array.from({ length: 3 * FIELDS_MAX }, (_, k) => `${k}`);
     await connection.call('XADD', INPUT, '3-0', ...fields);
     await run(DELIVER, [LEASE, INPUT], [OWNER, GROUP, 'x', 2]);
-    assert.is(await run(DEAD_LETTER, [LEASE, INPUT, DEAD], [OWNER, GROUP, '3-0', ...REPLY]), 'DONE');
-    const [letter] = entriesOf(await connection.call('XRANGE', DEAD, '-', '+'));
-    assert.equal(letter!.fields.map(String), [...REPLY.slice(2).map(String), ...fields.slice(0, FIELDS_MAX)]);
+    const args = [OWNER, GROUP, '3-0', ...LETTER];
+    assert.is(await run(DEAD_LETTER, [LEASE, INPUT, OUTPUT, DEAD], args), 'DONE');
+    const [[letter], [reply]] = [
+      entriesOf(await connection.call('XRANGE', DEAD, '-', '+')),
+      entriesOf(await connection.call('XRANGE', OUTPUT, '-', '+')),
+    ];
+    assert.equal(letter!.fields.map(String), ['code', 'USAGE', 'reply', reply!.id, ...fields.slice(0, FIELDS_MAX)]);
   });
 });
 

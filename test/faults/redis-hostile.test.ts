@@ -49,9 +49,10 @@ redisTest(
       const growth = heaps[1]! / heaps[0]!;
       const codes = await deadLetters(connection, sender.hostile);
       console.log(`${HOSTILE_MESSAGES} hostile messages, seed ${seed}: memory × ${growth.toFixed(3)}, ${codes}`);
-      const ids = entriesOf(await connection.call('XRANGE', KEYS.output, '-', '+')).map(
-        (entry) => dialect.decodeEnriched(frameOf(entry)!).signalId,
-      );
+      const ids = entriesOf(await connection.call('XRANGE', KEYS.output, '-', '+')).flatMap((entry) => {
+        const reply = dialect.decodeReply(frameOf(entry)!);
+        return reply.kind === 'enriched' ? [reply.answer.signalId] : [];
+      });
       assert.equal(ids, sender.validIds, `seed ${seed}`);
       assert.ok(growth < GROWTH_MAX, `${heaps} bytes, seed ${seed}`);
     } finally {

@@ -10,7 +10,7 @@ import { TcpProxy } from '../support/tcp-proxy.js';
 const WARM = 800;
 const SOME = 120;
 /** Replies to some of a hundred messages, and a renewal or two. */
-const LATE_MIN = 20;
+const LATE_MIN = 10;
 const SHORT = { leaseMs: 1000 };
 const seed = Date.now() % 2 ** 31;
 const seconds = (fromNs: bigint, line: string): number => Number(BigInt(line.split(' ')[1]!) - fromNs) / 1e9;

@@ -71,6 +71,8 @@ if (python === null || !HAS_REDIS_SERVER) {
       await server.restart();
       await Promise.all(all.map(({ run }) => run.until(() => run.replies.length > LIVE / 2, 'half of the replies')));
       await Promise.all(all.map(({ served }) => served.restart()));
+      // Else nothing was tried.
+      for (const { run } of all) assert.match(run.talk, /Redis at redis:.* messages wait/);
     });
   });
 

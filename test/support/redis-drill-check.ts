@@ -6,6 +6,7 @@ import { OrchestratorConfig, type OrchestratorConfigInput } from '../../src/conf
 import { OrchestratorError } from '../../src/errors.js';
 import { ML4TOrchestrator } from '../../src/orchestrator.js';
 import { silentLogger } from './captured-log.js';
+import { decodedAnswer } from './decoded-answer.js';
 import type { DrillMessage } from './redis-drill-input.js';
 import type { Streams } from './redis-drill-streams.js';
 
@@ -45,7 +46,7 @@ function replyOf(orchestrator: ML4TOrchestrator, dialect: Dialect, { input }: Dr
       return null;
     }
     const message = enrichedMessageOf(orchestrator.processSignalSync(decoded.input.event));
-    return textOf(dialect.decodeEnriched(received(dialect.encodeEnriched(message, 0n))));
+    return textOf(decodedAnswer(dialect, received(dialect.encodeEnriched(message, 0n))));
   } catch (error) {
     if (!(error instanceof OrchestratorError)) throw error;
     return `refused ${error.code}`;
@@ -58,7 +59,12 @@ function received({ payload, ...frame }: WrittenFrame): Frame {
 }
 
 /** Everything of an answer but how long it took, and the number of publications its process has seen. */
-function textOf({ latencyNs: _latencyNs, generation: _generation, ...rest }: EnrichedMessage): string {
+function textOf({
+  latencyNs: _latencyNs,
+  generation: _generation,
+  repeated: _repeated,
+  ...rest
+}: EnrichedMessage): string {
   return Object.entries(rest)
     .map(([name, value]) => `${name}=${Object.is(value, -0) ? '-0' : value}`)
     .join(' ');
@@ -67,7 +73,7 @@ function textOf({ latencyNs: _latencyNs, generation: _generation, ...rest }: Enr
 export interface StreamFindings {
   readonly answered: number;
   readonly deadLettered: number;
-  /** Entries of signals beyond the first of each id. */
+  /** Copies of first replies, for signals that came again. */
   readonly duplicates: number;
   /** Ids and what is wrong with them; empty when all is well. */
   readonly violations: readonly string[];
@@ -78,7 +84,13 @@ export function checkStreams(streams: Streams, messages: readonly DrillMessage[]
   const dialect = openDialect(OrchestratorConfig.parse());
   const violations: string[] = [];
   const found = new Map<string, string>();
-  const note = (id: string, text: string): void => {
+  let copies = 0;
+  const note = (id: string, text: string, isRepeated: boolean): void => {
+    if (isRepeated) {
+      copies++;
+      if (found.get(id) !== text) violations.push(`${id} is repeated as ${text}, and was ${found.get(id)}`);
+      return;
+    }
     if (found.has(id)) violations.push(`${id} twice: ${found.get(id)} and ${text}`);
     found.set(id, text);
   };
@@ -88,14 +100,16 @@ export function checkStreams(streams: Streams, messages: readonly DrillMessage[]
     StreamEntry[],
   ];
   for (const entry of output) {
-    const answer = dialect.decodeEnriched(frameOf(entry)!);
-    note(answer.signalId, textOf(answer));
+    const reply = dialect.decodeReply(frameOf(entry)!);
+    if (reply.kind === 'enriched') note(reply.answer.signalId, textOf(reply.answer), reply.answer.repeated);
+    else note(reply.rejection.signalId!, `refused ${reply.rejection.code}`, reply.rejection.repeated);
   }
   const refused = new Set<string>();
   const payloads = new Map(input.map((entry) => [entry.id, entryField(entry, 'payload')!]));
   for (const entry of dead) {
     const [id, source] = [entryField(entry, 'signalId')!.toString(), entryField(entry, 'entry')!.toString()];
-    if (id !== '') note(id, `refused ${entryField(entry, 'code')}`);
+    const code = `refused ${entryField(entry, 'code')}`;
+    if (id !== '' && found.get(id) !== code) violations.push(`${id} has a dead letter: ${code}, and ${found.get(id)}`);
     if (refused.has(source)) violations.push(`entry ${source} is refused twice`);
     refused.add(source);
     if (!payloads.get(source)!.equals(entryField(entry, 'payload')!)) violations.push(`${source} has other bytes`);
@@ -104,14 +118,15 @@ export function checkStreams(streams: Streams, messages: readonly DrillMessage[]
     const [is, must] = [found.get(id), expected.get(id)];
     if (is !== must) violations.push(`${id}: ${is}\n  must be ${must}`);
   }
+  const signals = input.filter((entry) => entryField(entry, 'payload')!.includes('"type":"signal"')).length;
+  if (copies !== signals - expected.size) violations.push(`${copies} copies for ${signals - expected.size} repeats`);
   const badBars = input.filter((entry) => isBadBar(entry));
   for (const { id } of badBars) if (!refused.has(id)) violations.push(`bar ${id} is not refused`);
   if (messages.some(({ id, isBad }) => id === null && isBad) && badBars.length === 0) violations.push('no bad bars');
-  const signals = input.filter((entry) => entryField(entry, 'payload')!.includes('"type":"signal"')).length;
   return {
-    answered: output.length,
+    answered: [...found.values()].filter((text) => !text.startsWith('refused')).length,
     deadLettered: dead.length,
-    duplicates: signals - expected.size,
+    duplicates: copies,
     violations,
   };
 }

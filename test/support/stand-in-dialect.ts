@@ -1,5 +1,5 @@
 import type { Decoded, Dialect, SequencePlace } from '../../src/bus/dialect.js';
-import type { BusInput, EnrichedMessage } from '../../src/bus/message-bus.js';
+import type { BusInput, BusReply, EnrichedMessage, Rejection } from '../../src/bus/message-bus.js';
 import { type ErrorCode, OrchestratorError } from '../../src/errors.js';
 
 /** The simplest dialect that carries everything: JSON in which a bigint is its digits behind an `n`. For tests of transports, which no codec should disturb. */
@@ -7,7 +7,8 @@ export const standInDialect: Dialect = {
   decode: ({ payload }) => decode(payload),
   encodeEnriched: (message) => ({ payload: toBytes(message) }),
   encodeInput: (input) => ({ payload: toBytes(input) }),
-  decodeEnriched: ({ payload }) => parse(payload) as EnrichedMessage,
+  encodeRejected: (rejection) => ({ payload: toBytes({ rejection }) }),
+  decodeReply: ({ payload }) => readReply(parse(payload) as Reply),
 };
 
 /** An input that says where it stands among those of its sender. */
@@ -17,6 +18,12 @@ export function numbered(input: BusInput, place: SequencePlace): Buffer {
 
 export function toBytes(value: unknown): Buffer {
   return Buffer.from(JSON.stringify(value, (_key, part: unknown) => (typeof part === 'bigint' ? `n${part}` : part)));
+}
+
+type Reply = EnrichedMessage | { readonly rejection: Rejection };
+
+function readReply(reply: Reply): BusReply {
+  return 'rejection' in reply ? { kind: 'rejected', rejection: reply.rejection } : { kind: 'enriched', answer: reply };
 }
 
 function parse(payload: Uint8Array): unknown {
@@ -37,5 +44,5 @@ function decode(payload: Uint8Array): Decoded {
 }
 
 function invalid(code: ErrorCode, place: SequencePlace | null): Decoded {
-  return { kind: 'invalid', error: new OrchestratorError(code, 'as the test wants it'), signalId: null, place };
+  return { kind: 'invalid', error: new OrchestratorError(code, 'as the test wants it'), claim: null, place };
 }

@@ -13,9 +13,13 @@ export interface InFlightEntry {
   readonly asOf: number | null;
   /** null while it is being worked out. */
   reply: ReplyCommand | null;
-  readonly replyKind: BusReply['kind'];
+  replyKind: BusReply['kind'];
+  /** What its signal has had before, and is told of; else this is its one reply. */
+  isRepeated: boolean;
   /** The reply was sent, over whatever connection, and for all that is known arrived. */
   wasSent: boolean;
+  /** What has to leave where the signal's id has had a reply that is trimmed, or is another signal's: a rejection. */
+  readonly instead: (verdict: 'TRIMMED' | 'REUSED') => ReplyCommand;
 }
 
 /** Entries on their way from the input to their reply, in the order they were taken in. */

@@ -5,9 +5,10 @@ import type { Logger } from '../../log.js';
 import type { Delay } from '../../state/commit-loop.js';
 import { BusStatus } from '../bus-status.js';
 import type { Dialect, SequencePlace } from '../dialect.js';
-import { applyInput, BusCounts, DRAIN_MS, rejected, replyTo, signalIdOf } from '../intake.js';
+import { applyInput, BusCounts, DRAIN_MS, rejected, replyTo } from '../intake.js';
 import type { BusEvents, BusInput, BusMetrics, BusReply, BusTarget, MessageBus, Submission } from '../message-bus.js';
 import { SequenceGaps } from '../sequence-gaps.js';
+import { claimOfInput, type SignalClaim } from '../signal-claim.js';
 import { BACKOFF_DEFAULTS, Backoff, type BackoffOptions, waitingDelay } from './backoff.js';
 import { Outbox } from './outbox.js';
 import { describeServer, RedisFailure, type RedisSettings } from './redis-client.js';
@@ -106,7 +107,7 @@ export class PubSubBus implements MessageBus {
         return;
       case 'invalid':
         this.note(decoded.place);
-        this.refuse(decoded.error, decoded.signalId, payload);
+        this.refuse(decoded.error, decoded.claim, payload);
         return;
       case 'input':
         this.note(decoded.place);
@@ -122,14 +123,14 @@ export class PubSubBus implements MessageBus {
 
   private take(input: BusInput, payload: Uint8Array): void {
     if (input.kind === 'signal' && this.counts.inFlight >= this.options.settings.inFlightMax) {
-      this.refuse(overloaded(), signalIdOf(input), payload);
+      this.refuse(overloaded(), claimOfInput(input), payload);
       return;
     }
     const applied = applyInput(this.options.target, input);
     this.counts.applied(applied);
     if (applied.kind === 'bar') return;
     if (applied.kind === 'signal') void this.answer(input, applied.submission, payload);
-    else this.refuse(applied.error, signalIdOf(input), payload);
+    else this.refuse(applied.error, claimOfInput(input), payload);
   }
 
   private async answer(input: BusInput, submission: Submission, payload: Uint8Array): Promise<void> {
@@ -139,7 +140,7 @@ export class PubSubBus implements MessageBus {
     });
   }
 
-  private refuse(error: OrchestratorError, signalId: string | null, payload: Uint8Array): void {
+  private refuse(error: OrchestratorError, claim: SignalClaim | null, payload: Uint8Array): void {
     // Whoever floods the channels with what is refused must not fill the memory of this process.
     if (this.rejecting >= this.options.settings.inFlightMax) {
       this.status.gap(1, 'a refusal was dropped: too many were on their way');
@@ -147,7 +148,7 @@ export class PubSubBus implements MessageBus {
     }
     this.rejecting++;
     this.leavingCount++;
-    this.publish(rejected(error, signalId, this.returned(payload)), () => {
+    this.publish(rejected(error, claim, this.returned(payload)), () => {
       this.rejecting--;
     });
   }

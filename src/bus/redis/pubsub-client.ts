@@ -103,7 +103,7 @@ export class PubSubClient implements BusClient {
       if (channel === this.options.settings.rejectedChannel) {
         return { kind: 'rejected', rejection: decodeRejection(payload) };
       }
-      return { kind: 'enriched', answer: this.options.dialect.decodeEnriched({ payload }) };
+      return this.options.dialect.decodeReply({ payload });
     } catch (error) {
       if (!(error instanceof OrchestratorError)) throw error;
       this.options.logger.warn({ channel, code: error.code }, 'a message that is no reply was passed over');

@@ -14,37 +14,93 @@ export class Script {
   }
 }
 
-/** Replies of the scripts below: `FENCED`, another process owns the partition by now; `NOT_PENDING`, the entry has its reply already; `SEEN`, its signal has, under another entry. */
-export type Verdict = 'DONE' | 'FENCED' | 'NOT_PENDING' | 'SEEN';
+/**
+ * Replies of the scripts below: `FENCED`, another process owns the partition by now; `NOT_PENDING`, the entry has its reply already. Where its signal has one, under another entry: `REPEATED`, a
+ * copy of that went out; `TRIMMED`, that is gone, and `REUSED`, the id is another signal's: nothing was written, and a rejection has to follow.
+ */
+export type Verdict = 'DONE' | 'FENCED' | 'NOT_PENDING' | 'REPEATED' | 'TRIMMED' | 'REUSED';
+
+/** What is remembered of an id takes so many bytes at the most: about 25 signals that were given it. Of more, each is refused anew when it comes again. */
+const SEEN_BYTES_MAX = 1000;
 
 const CHECK_LEASE = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end";
-/** The entry is pending, which it is once; and its signal has no reply, which the producer may have sent twice. */
-const CHECK_ONCE = `if #redis.call('XPENDING', KEYS[2], ARGV[2], ARGV[3], ARGV[3], 1) == 0 then return 'NOT_PENDING' end
-if KEYS[4] and redis.call('EXISTS', KEYS[4]) == 1 then
-  redis.call('XACK', KEYS[2], ARGV[2], ARGV[3])
-  return 'SEEN'
+/** The entry is pending, which it is once. */
+const CHECK_PENDING =
+  "if #redis.call('XPENDING', KEYS[2], ARGV[2], ARGV[3], ARGV[3], 1) == 0 then return 'NOT_PENDING' end";
+/**
+ * Of `seen:ID`, `<digest>=<entry of the reply>;` for every signal that was given the id: a signal that is known gets a copy of its reply, in which `repeated` is true. ARGV[6] is the digest of
+ * this one, and the locals `seenKey` and `isReused` say where and whether a known id is refused already. A value without `=` was written by an earlier version, which kept no digest.
+ *
+ * How `repeated` is found in bytes of ours: in JSON `"repeated":false` can be the field alone, since within any text a quote has a backslash in front. In MessagePack a text may hold the
+ * bytes of the key and of false (`¨repeated` and a character that begins with 0xc2), but all text of others stands in fields before this one, and behind it are times and the name of a
+ * class: so the last occurrence is the field. The key is 0xa8 and eight letters, false 0xc2, true 0xc3; nothing changes its length.
+ */
+const REPEAT = `local function asRepeated(payload)
+  local no, yes = '"repeated":false', '"repeated":true'
+  if string.byte(payload) ~= 123 then no, yes = '\\168repeated\\194', '\\168repeated\\195' end
+  local from, to = nil, 0
+  repeat
+    local first, last = string.find(payload, no, to + 1, true)
+    if first then from, to = first, last end
+  until not first
+  if not from then return payload end
+  return string.sub(payload, 1, from - 1) .. yes .. string.sub(payload, to + 1)
+end
+local seen = seenKey and redis.call('GET', seenKey)
+if seen then
+  local known = string.match(seen, ARGV[6] .. '=([%d-]+)')
+  if known then
+    local reply = redis.call('XRANGE', outKey, known, known)[1]
+    if not reply then return 'TRIMMED' end
+    local fields = reply[2]
+    for i = 1, #fields, 2 do
+      if fields[i] == 'payload' then fields[i + 1] = asRepeated(fields[i + 1]) end
+    end
+    redis.call('XADD', outKey, 'MAXLEN', '~', ARGV[5], '*', unpack(fields))
+    redis.call('XACK', KEYS[2], ARGV[2], ARGV[3])
+    return 'REPEATED'
+  end
+  if not string.find(seen, '=', 1, true) then return 'TRIMMED' end
+  if not isReused then return 'REUSED' end
 end`;
-/** Behind the reply: nothing undoes what a script has written before a command that the server refuses. */
+/** Behind the reply `replyId`: nothing undoes what a script has written before a command that the server refuses. */
 const SETTLE = `redis.call('XACK', KEYS[2], ARGV[2], ARGV[3])
-if KEYS[4] then redis.call('SET', KEYS[4], ARGV[3], 'EX', ARGV[4]) end
+if seenKey then
+  seen = seen or ''
+  if #seen < ${SEEN_BYTES_MAX} then seen = seen .. ARGV[6] .. '=' .. replyId .. ';' end
+  redis.call('SET', seenKey, seen, 'EX', ARGV[4])
+end
 return 'DONE'`;
 
-/** The only way an answer leaves. KEYS lease, input, output, seen?; ARGV token, group, entry, seconds an id is remembered, entries kept, then fields and values. */
+/** The only way an answer leaves. KEYS lease, input, output, seen; ARGV token, group, entry, seconds an id is remembered, entries kept, digest, then fields and values. */
 export const ANSWER = new Script(`#!lua
 ${CHECK_LEASE}
-${CHECK_ONCE}
-redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, 6))
+${CHECK_PENDING}
+local outKey, seenKey, isReused = KEYS[3], KEYS[4], false
+${REPEAT}
+local replyId = redis.call('XADD', outKey, 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, 7))
 ${SETTLE}`);
 
-/** As {@link ANSWER}, with what the entry holds copied behind the given fields, as much of it as one command may have. */
+/**
+ * The only way a refusal leaves: as a dead letter, with what the entry holds copied behind the given fields, as much of it as one command may have; and for a signal as a rejection beside the
+ * answers, whose entry the letter names. KEYS lease, input, output, dead, seen?; ARGV token, group, entry, seconds an id is remembered, entries kept, digest, 'reused' where the id is known to be
+ * another signal's, the number of the letter's fields and values, and those, then fields and values of the rejection, if there is one.
+ */
 export const DEAD_LETTER = new Script(`#!lua
 ${CHECK_LEASE}
-${CHECK_ONCE}
-local letter = {unpack(ARGV, 6)}
+${CHECK_PENDING}
+local outKey, seenKey, isReused = KEYS[3], KEYS[5], ARGV[7] == 'reused'
+${REPEAT}
+local rejectionAt = 9 + tonumber(ARGV[8])
+local letter = {unpack(ARGV, 9, rejectionAt - 1)}
+local replyId = ''
+if ARGV[rejectionAt] then replyId = redis.call('XADD', outKey, 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, rejectionAt)) end
+letter[#letter + 1] = 'reply'
+letter[#letter + 1] = replyId
 local entry = redis.call('XRANGE', KEYS[2], ARGV[3], ARGV[3])[1]
-local fields = entry and entry[2] or {}
-for i = 1, math.min(#fields, ${FIELDS_MAX}) do letter[#letter + 1] = fields[i] end
-redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', unpack(letter))
+local entryFields = entry and entry[2] or {}
+for i = 1, math.min(#entryFields, ${FIELDS_MAX}) do letter[#letter + 1] = entryFields[i] end
+redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[5], '*', unpack(letter))
 ${SETTLE}`);
 
 /** Gives the group's next entries to this consumer, and acknowledges those that need no reply. KEYS lease, input; ARGV token, group, consumer, count, then entries. Returns the last entry given, and the oldest of the stream, '' for none. */

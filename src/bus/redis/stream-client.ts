@@ -4,7 +4,7 @@ import { createLogger, type Logger } from '../../log.js';
 import type { Dialect } from '../dialect.js';
 import type { BusClient, BusInput, BusReply } from '../message-bus.js';
 import { Backoff } from './backoff.js';
-import { rejectionOf } from './dead-letter.js';
+import { hasRejection, rejectionOf } from './dead-letter.js';
 import { type EntryId, STREAM_START } from './entry-id.js';
 import { type PartitionKeys, partitionKeys } from './partition-keys.js';
 import { type RedisArgument, RedisConnection, RedisFailure, type RedisSettings } from './redis-client.js';
@@ -166,26 +166,28 @@ export class StreamClient implements BusClient {
     )) {
       for (const entry of entries) {
         places.set(stream, entry.id);
-        const reply =
-          stream === this.keys.dead
-            ? { kind: 'rejected' as const, rejection: rejectionOf(entry) }
-            : this.answerOf(entry);
+        const reply = stream === this.keys.dead ? refusalOf(entry) : this.replyOf(entry);
         if (reply !== null) onReply(reply);
       }
     }
   }
 
-  /** null for what others write there that is no answer. */
-  private answerOf(entry: StreamEntry): BusReply | null {
+  /** null for what others write there that is no reply. */
+  private replyOf(entry: StreamEntry): BusReply | null {
     const frame = frameOf(entry);
     try {
-      return frame === null ? null : { kind: 'enriched', answer: this.dialect.decodeEnriched(frame) };
+      return frame === null ? null : this.dialect.decodeReply(frame);
     } catch (error) {
       if (!(error instanceof OrchestratorError)) throw error;
-      this.logger.warn({ entry: entry.id, code: error.code }, 'an entry that is no answer was passed over');
+      this.logger.warn({ entry: entry.id, code: error.code }, 'an entry that is no reply was passed over');
       return null;
     }
   }
+}
+
+/** null for a letter whose rejection comes beside the answers. */
+function refusalOf(letter: StreamEntry): BusReply | null {
+  return hasRejection(letter) ? null : { kind: 'rejected', rejection: rejectionOf(letter) };
 }
 
 async function openSender(settings: RedisSettings): Promise<Sender> {

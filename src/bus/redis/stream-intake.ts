@@ -1,14 +1,16 @@
+import { createHash } from 'node:crypto';
 import type { Clock } from '../../clock.js';
 import { OrchestratorError } from '../../errors.js';
 import type { EnrichedSignalEvent } from '../../market/events.js';
 import type { Decoded, Dialect } from '../dialect.js';
-import { applyInput, type BusCounts, reapplyInput, signalIdOf } from '../intake.js';
+import { applyInput, type BusCounts, reapplyInput, rejected } from '../intake.js';
 import { type BusInput, type BusTarget, enrichedMessageOf, type Submission } from '../message-bus.js';
+import { claimOfInput, type SignalClaim } from '../signal-claim.js';
 import { deadLetterFields } from './dead-letter.js';
 import type { EntryId } from './entry-id.js';
 import type { InFlightEntry, ReplyCommand } from './in-flight.js';
 import type { PartitionKeys } from './partition-keys.js';
-import type { RedisArgument, RedisSettings } from './redis-client.js';
+import type { RedisSettings } from './redis-client.js';
 import { ANSWER, DEAD_LETTER } from './scripts.js';
 import { frameFields, frameOf, type StreamEntry } from './stream-entries.js';
 import type { StreamProgress } from './stream-progress.js';
@@ -44,7 +46,7 @@ export class StreamIntake {
         counts.ignored++;
         return 'settled';
       case 'invalid':
-        return this.reject(entry.id, decoded.error, decoded.signalId);
+        return this.reject(entry.id, decoded.error, decoded.claim);
       default:
         return this.bring(entry.id, decoded.input);
     }
@@ -62,7 +64,7 @@ export class StreamIntake {
     const frame = frameOf(entry);
     if (frame !== null) return this.parts.dialect.decode(frame);
     const error = new OrchestratorError('INVALID_MESSAGE', 'an entry has a field payload', { field: 'payload' });
-    return { kind: 'invalid', error, signalId: null, place: null };
+    return { kind: 'invalid', error, claim: null, place: null };
   }
 
   private bring(id: EntryId, input: BusInput): Taken {
@@ -78,9 +80,9 @@ export class StreamIntake {
       case 'stopped':
         throw applied.error;
       case 'refused':
-        return this.reject(id, applied.error, signalIdOf(input));
+        return this.reject(id, applied.error, claimOfInput(input));
       default:
-        return this.await(id, signalIdOf(named)!, applied.submission);
+        return this.await(id, claimOfInput(named)!, applied.submission);
     }
   }
 
@@ -90,52 +92,84 @@ export class StreamIntake {
     return { kind: 'signal', event: { ...input.event, signalId: `${this.parts.settings.partition}-${id}` } };
   }
 
-  private await(id: EntryId, signalId: string, { asOf, answer }: Submission): Taken {
-    const { progress, onReply } = this.parts;
-    const entry: InFlightEntry = { id, asOf, reply: null, replyKind: 'enriched', wasSent: false };
-    progress.inFlight.add(entry);
+  private await(id: EntryId, claim: SignalClaim, { asOf, answer }: Submission): Taken {
+    const entry = this.letIn(id, asOf, claim);
     const answered = (enriched: EnrichedSignalEvent): void => {
-      entry.reply = this.answerReply(id, signalId, enriched);
-      onReply(entry);
+      entry.reply = this.answerReply(id, claim, enriched);
+      this.parts.onReply(entry);
     };
     // Stopped, or never to be recorded: without a reply it stays pending, for whoever comes next.
     answer.then(answered, () => undefined);
     return 'in-flight';
   }
 
-  private reject(id: EntryId, error: OrchestratorError, signalId: string | null): Taken {
-    const reply = this.rejectionReply(id, error, signalId);
-    const entry: InFlightEntry = { id, asOf: null, reply, replyKind: 'rejected', wasSent: false };
-    this.parts.progress.inFlight.add(entry);
+  private reject(id: EntryId, error: OrchestratorError, claim: SignalClaim | null): Taken {
+    const entry = this.letIn(id, null, claim);
+    entry.reply = this.rejectionReply(id, error, claim);
+    entry.replyKind = 'rejected';
     this.parts.onReply(entry);
     return 'in-flight';
   }
 
-  private answerReply(id: EntryId, signalId: string, answer: EnrichedSignalEvent): ReplyCommand {
-    const { dialect, clock } = this.parts;
-    const fields = frameFields(dialect.encodeEnriched(enrichedMessageOf(answer), clock.epochNs()));
-    return this.replyOf('enriched', id, signalId, fields);
+  private letIn(id: EntryId, asOf: number | null, claim: SignalClaim | null): InFlightEntry {
+    const entry: InFlightEntry = {
+      ...{ id, asOf, reply: null, replyKind: 'enriched', isRepeated: false, wasSent: false },
+      instead: (verdict) => this.insteadReply(id, claim!, verdict),
+    };
+    this.parts.progress.inFlight.add(entry);
+    return entry;
   }
 
-  private rejectionReply(id: EntryId, error: OrchestratorError, signalId: string | null): ReplyCommand {
-    return this.replyOf('rejected', id, signalId, deadLetterFields(id, error, signalId));
-  }
-
-  private replyOf(
-    kind: InFlightEntry['replyKind'],
-    id: EntryId,
-    signalId: string | null,
-    fields: readonly RedisArgument[],
-  ): ReplyCommand {
-    const { settings, keys } = this.parts;
+  private answerReply(id: EntryId, claim: SignalClaim, answer: EnrichedSignalEvent): ReplyCommand {
+    const { settings, keys, dialect, clock } = this.parts;
     const { group, seenSeconds, outputKeep } = settings;
-    const output = kind === 'enriched' ? keys.output : keys.dead;
-    const seen = signalId === null ? [] : [keys.seen(signalId)];
-    return (scripts, token) =>
-      scripts.of(
-        kind === 'enriched' ? ANSWER : DEAD_LETTER,
-        [keys.lease, keys.input, output, ...seen],
-        [token, group, id, seenSeconds, outputKeep, ...fields],
-      );
+    const fields = frameFields(dialect.encodeEnriched(enrichedMessageOf(answer), clock.epochNs()));
+    const digest = digestOf(claim);
+    const own = [keys.lease, keys.input, keys.output, keys.seen(claim.signalId!)];
+    return (scripts, token) => scripts.of(ANSWER, own, [token, group, id, seenSeconds, outputKeep, digest, ...fields]);
   }
+
+  /** `of`: what its id means. Without an id nothing is remembered. */
+  private rejectionReply(
+    id: EntryId,
+    error: OrchestratorError,
+    claim: SignalClaim | null,
+    of: 'signal' | 'reused' | 'trimmed' = 'signal',
+  ): ReplyCommand {
+    const { settings, keys, dialect, clock } = this.parts;
+    const { group, seenSeconds, outputKeep } = settings;
+    const rejection = { ...rejected(error, claim, null).rejection, repeated: of === 'trimmed' };
+    const letter = deadLetterFields(id, rejection);
+    const nowNs = clock.epochNs();
+    // What is no signal has no producer that waits for its reply.
+    const frame = claim && frameFields(dialect.encodeRejected(rejection, claim.timestamp ?? nowNs, nowNs));
+    const isRemembered = claim !== null && claim.signalId !== null && of !== 'trimmed';
+    const seen = isRemembered ? [keys.seen(claim.signalId)] : [];
+    const own = [keys.lease, keys.input, keys.output, keys.dead, ...seen];
+    const digest = isRemembered ? digestOf(claim) : '';
+    const args = [group, id, seenSeconds, outputKeep, digest, of, letter.length, ...letter, ...(frame ?? [])];
+    return (scripts, token) => scripts.of(DEAD_LETTER, own, [token, ...args]);
+  }
+
+  private insteadReply(id: EntryId, claim: SignalClaim, verdict: 'TRIMMED' | 'REUSED'): ReplyCommand {
+    const error = verdict === 'TRIMMED' ? alreadyAnswered() : idReused();
+    return this.rejectionReply(id, error, claim, verdict === 'TRIMMED' ? 'trimmed' : 'reused');
+  }
+}
+
+/** Of what a signal is known by besides its id; of 64 bits, since it tells signals of one id apart and no others. */
+function digestOf({ contents }: SignalClaim): string {
+  return createHash('sha256').update(contents).digest('hex').slice(0, 16);
+}
+
+function alreadyAnswered(): OrchestratorError {
+  return new OrchestratorError('ALREADY_ANSWERED', 'the signal had its reply, which is no longer kept', {
+    field: 'signalId',
+  });
+}
+
+function idReused(): OrchestratorError {
+  return new OrchestratorError('SIGNAL_ID_REUSED', 'another signal had this id: other instrument, side or time', {
+    field: 'signalId',
+  });
 }

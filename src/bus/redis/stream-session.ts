@@ -218,10 +218,23 @@ export class StreamSession {
         entry.wasSent = false;
         throw new RedisFailure('RESYNC', 'an entry that was delivered is not pending');
       }
+      if (verdict === 'TRIMMED' || verdict === 'REUSED') {
+        this.reject(entry, verdict);
+        return;
+      }
       progress.settle(entry.id);
-      if (verdict === 'SEEN') counts.duplicates++;
+      if (verdict === 'REPEATED' || entry.isRepeated) counts.duplicates++;
       else counts.replied({ kind: entry.replyKind });
     });
+  }
+
+  /** The entry is still pending: nothing else can have replied to it. */
+  private reject(entry: InFlightEntry, verdict: 'TRIMMED' | 'REUSED'): void {
+    entry.wasSent = false;
+    entry.replyKind = 'rejected';
+    entry.isRepeated = verdict === 'TRIMMED';
+    entry.reply = entry.instead(verdict);
+    this.reply(entry);
   }
 
   /** Takes at once if the target has room, else tries until it has; null if the session ends before. */

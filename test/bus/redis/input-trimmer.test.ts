@@ -4,6 +4,7 @@ import type { BusTarget } from '../../../src/bus/message-bus.js';
 import { InFlight } from '../../../src/bus/redis/in-flight.js';
 import { InputTrimmer } from '../../../src/bus/redis/input-trimmer.js';
 import { eventually } from '../../support/eventually.js';
+import { inFlightEntry } from '../../support/in-flight-entry.js';
 
 const never = (): never => {
   throw new Error('nothing is brought');
@@ -53,7 +54,7 @@ test('a restart goes on counting where the process before was', async () => {
 
 test('nothing is forgotten that has no reply yet', async () => {
   const inFlight = new InFlight();
-  inFlight.add({ id: '700-0', asOf: 3, reply: null, replyKind: 'enriched', wasSent: false });
+  inFlight.add(inFlightEntry({ id: '700-0', asOf: 3 }));
   const cuts = trimmed(10_240, 20_480, inFlight);
   await eventually(() => cuts.length > 0, 'a cut');
   assert.equal(cuts, ['700-0']);

@@ -11,7 +11,9 @@ const rejection = fc.record(
     field: fc.option(fc.string({ unit: 'grapheme' })),
     reason: fc.string({ unit: 'grapheme' }),
     signalId: fc.option(fc.string({ unit: 'grapheme' })),
+    instrumentId: fc.option(fc.string({ unit: 'grapheme' })),
     payload: fc.option(fc.uint8Array().map((bytes) => Buffer.from(bytes))),
+    repeated: fc.boolean(),
   },
   { noNullPrototype: true },
 );
@@ -42,12 +44,16 @@ test('what is no rejection is refused with a code, whatever it is', () => {
     { numRuns: PROPERTY_RUNS },
   );
   fc.assert(
-    fc.property(rejection, fc.constantFrom('code', 'field', 'reason', 'signalId', 'payload'), (one, name) => {
-      const fields = JSON.parse(encodeRejection(one).toString()) as Record<string, unknown>;
-      assert.is(codeOf(Buffer.from(JSON.stringify({ ...fields, [name]: 7 }))), 'INVALID_MESSAGE');
-      delete fields[name];
-      assert.is(codeOf(Buffer.from(JSON.stringify(fields))), 'INVALID_MESSAGE');
-    }),
+    fc.property(
+      rejection,
+      fc.constantFrom('code', 'field', 'reason', 'signalId', 'payload', 'repeated'),
+      (one, name) => {
+        const fields = JSON.parse(encodeRejection(one).toString()) as Record<string, unknown>;
+        assert.is(codeOf(Buffer.from(JSON.stringify({ ...fields, [name]: 7 }))), 'INVALID_MESSAGE');
+        delete fields[name];
+        assert.is(codeOf(Buffer.from(JSON.stringify(fields))), 'INVALID_MESSAGE');
+      },
+    ),
     { numRuns: PROPERTY_RUNS },
   );
 });

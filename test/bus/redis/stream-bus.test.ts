@@ -9,7 +9,6 @@ import type { BusPosition } from '../../../src/loop/loop-snapshot.js';
 import { silentLogger } from '../../support/captured-log.js';
 import { eventually } from '../../support/eventually.js';
 import { README } from '../../support/readme.js';
-import { settled } from '../../support/redis-drill-streams.js';
 import { redisTest } from '../../support/redis-server.js';
 import { barInput, ScriptedTarget, signalInput } from '../../support/scripted-target.js';
 import { served } from '../../support/served.js';
@@ -249,24 +248,6 @@ redisTest('no more is read while a few deliveries are unconfirmed', async (serve
     await eventually(() => target.log.length === count, 'all bars');
   });
 });
-
-redisTest(
-  'a signal that is sent again, answered or refused, has one reply and counts as a duplicate',
-  async (server) => {
-    const settings = server.settings();
-    const { output, dead } = partitionKeys(settings);
-    await served(settings, async ({ bus, client }) => {
-      for (const input of [signalInput(0, 'good'), signalInput(0, 'bad', 2)]) {
-        await client.send(input);
-        await client.send(input);
-      }
-      await settled(server);
-      await eventually(() => bus.metrics.inFlight === 0, 'every reply');
-      assert.equal([bus.metrics.answered, bus.metrics.rejected, bus.metrics.duplicates], [1, 1, 2]);
-      assert.equal([await server.command('XLEN', output), await server.command('XLEN', dead)], [1, 1]);
-    });
-  },
-);
 
 redisTest('a signal without an id is answered under that of its entry', async (server) => {
   const settings = server.settings({ partition: 'p' });

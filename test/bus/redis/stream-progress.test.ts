@@ -1,14 +1,15 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { StreamProgress } from '../../../src/bus/redis/stream-progress.js';
+import { inFlightEntry } from '../../support/in-flight-entry.js';
 
 const STREAM = 'ml4t:{0}:in';
 
 function withInFlight(): StreamProgress {
   const progress = new StreamProgress(STREAM, null);
-  progress.inFlight.add({ id: '9-0', asOf: 4, reply: null, replyKind: 'enriched', wasSent: false });
-  progress.inFlight.add({ id: '10-0', asOf: null, reply: () => ['PING'], replyKind: 'rejected', wasSent: false });
-  progress.inFlight.add({ id: '11-0', asOf: 7, reply: null, replyKind: 'enriched', wasSent: false });
+  progress.inFlight.add(inFlightEntry({ id: '9-0', asOf: 4 }));
+  progress.inFlight.add(inFlightEntry({ id: '10-0', asOf: null, reply: () => ['PING'], replyKind: 'rejected' }));
+  progress.inFlight.add(inFlightEntry({ id: '11-0', asOf: 7 }));
   progress.position = '11-0';
   return progress;
 }
@@ -56,7 +57,7 @@ test('the oldest entry in flight is the first in the stream, whatever came first
   const progress = new StreamProgress(STREAM, null);
   assert.is(progress.inFlight.oldest, null);
   for (const id of ['10-0', '9-5', '11-0']) {
-    progress.inFlight.add({ id, asOf: 0, reply: null, replyKind: 'enriched', wasSent: false });
+    progress.inFlight.add(inFlightEntry({ id, asOf: 0 }));
   }
   assert.is(progress.inFlight.oldest, '9-5');
 });
