@@ -148,21 +148,36 @@ async function check(server: RedisServer, played: Played): Promise<void> {
   const barCount = way === 'own-bus' ? LIVE : HISTORY + LIVE;
   // The first 20 bars that the strategy sees make no signal.
   const signalCount = (way === 'backtest' ? barCount : LIVE) - 20;
-  const first = (): Map<string, ReceivedReply> =>
-    new Map(run.replies.filter(({ repeated }) => !repeated).map((reply) => [reply.signal_id, reply]));
-  await run.until(() => run.signals.length === signalCount && first().size === signalCount, `all replies of ${label}`);
+  const refusals = way === 'backtest' ? [] : [['odd', 'INVALID_SIGNAL']];
+  const [sent, got] = [signalCount, signalCount + refusals.length];
+  const first = (): ReceivedReply[] => run.replies.filter(({ repeated }) => !repeated);
+  await run.until(() => run.signals.length === sent && first().length >= got, `all replies of ${label}`);
   assert.is(way === 'backtest' ? await run.ended() : await run.interrupted(), 0, `${label}: ${run.talk}`);
 
-  assert.is(run.replies.filter(({ repeated }) => !repeated).length, signalCount, label);
-  assert.equal(await replyCounts(server, played), new Map(run.signals.map(({ signalId }) => [signalId, 1])), label);
-  assert.is(await server.command('XLEN', `ml4t:{${partition}}:dead`), 0, label);
+  const [answers, rejected] = ['EnrichedSignal', 'RejectedSignal'].map((name) =>
+    first().filter((reply) => reply.name === name),
+  );
+  assert.equal(
+    rejected!.map(({ signal_id, code }) => [signal_id, code]),
+    refusals,
+    label,
+  );
+  const copies = run.replies.filter(({ repeated }) => repeated);
+  assert.is(copies.length > 0, way !== 'backtest', label);
+  const ids = [...run.signals.map(({ signalId }) => signalId), ...refusals.map(([signalId]) => signalId!)];
+  assert.equal(await replyCounts(server, played), Object.fromEntries(ids.map((signalId) => [signalId, 1])), label);
+  assert.is(await server.command('XLEN', `ml4t:{${partition}}:dead`), refusals.length, label);
 
   const expected = await expectedAnswers(await fastTrainedBundle(), CONFIG, barCount, run.signals);
   const isInexact = way === 'own-bus' && major === 2 && encoding === 'json';
-  for (const reply of first().values()) assertSame(reply, expected.get(reply.signal_id)!, isInexact, label);
+  for (const reply of [...answers!, ...copies.filter(({ name }) => name === 'EnrichedSignal')])
+    assertSame(reply, expected.get(reply.signal_id)!, isInexact, label);
+  assert.is(answers!.length, signalCount, label);
   const computed = [...expected.values()].filter(({ degraded }) => degraded === undefined);
   assert.ok(new Set(computed.map(({ metaConfidence }) => metaConfidence)).size > 10, 'the answers vary');
-  console.log(`${label}: ${signalCount} signals, ${first().size} answers, ${run.replies.length - signalCount} copies`);
+  console.log(
+    `${label}: ${sent} signals, ${answers!.length} answers, ${rejected!.length} refused, ${copies.length} copies`,
+  );
 }
 
 function assertSame(reply: ReceivedReply, answer: EnrichedSignalEvent, isInexact: boolean, label: string): void {
@@ -183,9 +198,9 @@ function assertSame(reply: ReceivedReply, answer: EnrichedSignalEvent, isInexact
 }
 
 /** How many replies the output stream holds for each signal, copies apart. */
-async function replyCounts(server: RedisServer, { partition, way, major }: Played): Promise<Map<string, number>> {
+async function replyCounts(server: RedisServer, { partition, way, major }: Played): Promise<Record<string, number>> {
   const key = `ml4t:{${partition}}:out${way === 'own-bus' ? `:nautilus-v${major}` : ''}`;
-  const counts = new Map<string, number>();
+  const counts: Record<string, number> = {};
   const connection = await RedisConnection.open(server.settings(), 'test-reader');
   try {
     const entries = (await connection.call('XRANGE', key, '-', '+')) as [Buffer, Buffer[]][];
@@ -195,7 +210,7 @@ async function replyCounts(server: RedisServer, { partition, way, major }: Playe
       const fieldsOf = way === 'own-bus' ? unwrap(object).fields : object;
       if (fieldsOf.repeated === true) continue;
       const signalId = String(fieldsOf[way === 'own-bus' ? 'signal_id' : 'signalId']);
-      counts.set(signalId, (counts.get(signalId) ?? 0) + 1);
+      counts[signalId] = (counts[signalId] ?? 0) + 1;
     }
   } finally {
     connection.close();

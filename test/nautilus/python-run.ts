@@ -32,6 +32,8 @@ export interface SentSignal {
 export interface ReceivedReply {
   readonly name: 'EnrichedSignal' | 'RejectedSignal';
   readonly signal_id: string;
+  /** Of a RejectedSignal; everything below is of an EnrichedSignal. */
+  readonly code?: string;
   readonly meta_confidence: number;
   readonly regime_weight: number;
   readonly toxicity: number;

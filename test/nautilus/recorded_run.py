@@ -45,8 +45,19 @@ def tell_reply(reply: Any) -> None:
 
 
 class Recorded(Follower):
+    """Sends one signal twice, and one that has to be refused."""
+
+    ODD = 50
+    count = 0
+
     def send(self, signal: PrimarySignal) -> None:
         tell_signal(signal)
+        self.count += 1
+        if self.count == self.ODD:
+            super().send(signal)
+            times = {"ts_event": signal.ts_event, "ts_init": signal.ts_init}
+            odd = {"instrument_id": signal.instrument_id, "side": 7, "signal_id": "odd"}
+            super().send(PrimarySignal(**times, **odd))
         if settings["isDeferred"]:
             super().send(signal)
         else:
