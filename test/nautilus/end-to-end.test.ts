@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { unwrap } from '../../src/bus/nautilus-messages.js';
-import { readPayload } from '../../src/bus/payload.js';
+import { readPayload, type UntrustedObject } from '../../src/bus/payload.js';
 import { RedisConnection } from '../../src/bus/redis/redis-client.js';
 import type { OrchestratorConfigInput } from '../../src/config.js';
 import type { EnrichedSignalEvent } from '../../src/market/events.js';
@@ -26,6 +26,8 @@ const HISTORY = 300;
 const LIVE = 400;
 /** Half of the last bit of a double below 1: what 2.0 makes of a number in JSON. */
 const LAST_BIT = 2 ** -52;
+
+const BESIDE_ACTOR = { encoding: 'json', way: 'actor', isDeferred: true, isSilent: false } as const;
 
 interface Case {
   readonly major: NautilusMajor;
@@ -87,13 +89,36 @@ if (python === null || !HAS_REDIS_SERVER) {
     const server = await RedisServer.start();
     try {
       await server.command('SET', 'ml4t:{p}:kind', 'backtest');
-      const settings = { url: server.url, partition: 'p', encoding: 'json', way: 'actor', isDeferred: true } as const;
+      const settings = { ...BESIDE_ACTOR, url: server.url, partition: 'p' };
       const runs = ready.map((node) =>
         PythonRun.start(node.python, { ...settings, history: 0, live: 10, seconds: 0.01 }),
       );
       await Promise.all(runs.map((run) => run.ended()));
       for (const { talk } of runs) assert.match(talk, /partition p is backtest and this node is live: give each/);
       assert.is(await server.command('EXISTS', 'ml4t:{p}:in'), 0);
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test('a venue that does not answer request_bars holds live bars back for the time that is allowed', async () => {
+    const server = await RedisServer.start();
+    try {
+      await Promise.all(
+        ready.map(async ({ major, python: path }) => {
+          const settings = { ...BESIDE_ACTOR, url: server.url, partition: `${major}`, isSilent: true };
+          const run = PythonRun.start(path, { ...settings, history: 0, live: 100, seconds: 0.02 });
+          await run.until(() => run.signals.length === 80, 'all signals');
+          assert.is(await run.interrupted(), 0, run.talk);
+          assert.match(run.talk, /goes live without all of its history: no answer to request_bars in 1.0 s/);
+          const messages = await payloadsOf(server, `ml4t:{${major}}:in`);
+          assert.is(messages.length, 100 + 80 + 2);
+          for (const [at, { type, timestamp }] of messages.entries()) {
+            const bars = messages.slice(0, at).filter((message) => message.type === 'bar');
+            if (type === 'signal') assert.is(bars.at(-1)!.tsEventNs, timestamp, 'a signal is behind its bar');
+          }
+        }),
+      );
     } finally {
       await server.stop();
     }
@@ -126,7 +151,7 @@ async function play(
           CONFIG,
           await fastTrainedBundle(),
         );
-        const place = { url: server.url, partition, encoding, way, isDeferred };
+        const place = { ...BESIDE_ACTOR, url: server.url, partition, encoding, way, isDeferred };
         // Over its own bus a node of 2.0 writes no history.
         const history = way === 'own-bus' ? 0 : HISTORY;
         const run = PythonRun.start(each.python, { ...place, history, live: LIVE, seconds: 0.02 });
@@ -199,23 +224,28 @@ function assertSame(reply: ReceivedReply, answer: EnrichedSignalEvent, isInexact
 
 /** How many replies the output stream holds for each signal, copies apart. */
 async function replyCounts(server: RedisServer, { partition, way, major }: Played): Promise<Record<string, number>> {
-  const key = `ml4t:{${partition}}:out${way === 'own-bus' ? `:nautilus-v${major}` : ''}`;
+  const isPlain = way !== 'own-bus';
   const counts: Record<string, number> = {};
+  for (const object of await payloadsOf(server, `ml4t:{${partition}}:out${isPlain ? '' : `:nautilus-v${major}`}`)) {
+    const fields = isPlain ? object : unwrap(object).fields;
+    if (fields.repeated === true) continue;
+    const signalId = String(fields[isPlain ? 'signalId' : 'signal_id']);
+    counts[signalId] = (counts[signalId] ?? 0) + 1;
+  }
+  return counts;
+}
+
+async function payloadsOf(server: RedisServer, key: string): Promise<UntrustedObject[]> {
   const connection = await RedisConnection.open(server.settings(), 'test-reader');
   try {
     const entries = (await connection.call('XRANGE', key, '-', '+')) as [Buffer, Buffer[]][];
-    for (const [, fields] of entries) {
-      const payload = fields[fields.findIndex((name) => String(name) === 'payload') + 1]!;
-      const object = readPayload(payload, 2 ** 20);
-      const fieldsOf = way === 'own-bus' ? unwrap(object).fields : object;
-      if (fieldsOf.repeated === true) continue;
-      const signalId = String(fieldsOf[way === 'own-bus' ? 'signal_id' : 'signalId']);
-      counts[signalId] = (counts[signalId] ?? 0) + 1;
-    }
+    return entries.map(([, fields]) => {
+      const at = fields.findIndex((name) => String(name) === 'payload');
+      return readPayload(fields[at + 1]!, 2 ** 20);
+    });
   } finally {
     connection.close();
   }
-  return counts;
 }
 
 test.run();

@@ -20,6 +20,8 @@ export interface RunSettings {
   readonly seconds: number;
   /** Whether signals are published a turn of the loop behind their bar. */
   readonly isDeferred: boolean;
+  /** Whether the venue leaves requests for history unanswered. */
+  readonly isSilent: boolean;
 }
 
 export interface SentSignal {

@@ -18,9 +18,9 @@ from ml4t_nautilus import IS_V2, ML4T, ML4TConfig, PrimarySignal, publish, recei
 from strategy import Follower, FollowerConfig
 
 if IS_V2:
-    from node_v2 import run
+    from node_v2 import ReplayClient, run
 else:
-    from node_v1 import run
+    from node_v1 import ReplayClient, run
 
 CONTENT = (
     "signal_id code meta_confidence regime_weight toxicity size size_reason as_of as_of_sequence "
@@ -81,7 +81,8 @@ def main() -> None:
     history, live = settings["history"], settings["live"]
     url, partition, encoding = settings["url"], settings["partition"], settings["encoding"]
     bars = read_bars(end=history + live)
-    config = ML4TConfig(url, partition, (BAR_TYPE,), encoding, warm_up=timedelta(days=365 * 30))
+    years = timedelta(days=365 * 30)
+    config = ML4TConfig(url, partition, (BAR_TYPE,), encoding, years, warm_up_seconds_max=1.0)
     if settings["way"] == "backtest":
         backtest.run(config, bars, RecordedBacktest(FollowerConfig(BAR_TYPE)))
         return
@@ -93,5 +94,11 @@ def main() -> None:
         run(replay, [], [strategy], url, partition, encoding)
 
 
+async def stay_silent(*_: Any) -> None:
+    """A venue that does not answer request_bars."""
+
+
 settings = json.loads(sys.argv[1])
+if settings["isSilent"]:
+    ReplayClient._request_bars = stay_silent
 main()
