@@ -39,6 +39,8 @@ export interface SequencePlace {
 /** How messages are written. No method keeps a state; none but {@link encodeInput} and {@link decodeReply} throws. */
 export interface Dialect {
   readonly decode: (frame: Frame) => Decoded;
+  /** On which signals come, as senders name streams after them; empty where topics mean nothing. */
+  readonly signalTopics: readonly string[];
   /** `nowNs`: when it is written, for dialects that say so. */
   readonly encodeEnriched: (message: EnrichedMessage, nowNs: bigint) => WrittenFrame;
   /** `tsEventNs`: when the signal says that it happened, or when it was refused. */

@@ -8,6 +8,7 @@ import { isNautilusInstrumentId } from './nautilus-bar-type.js';
 import { ENRICHED_TYPE, enrichedFields, readEnrichedFields } from './nautilus-enriched.js';
 import { type NautilusConfig, nautilusReader, unwrap } from './nautilus-messages.js';
 import { REJECTED_TYPE, readRejectedSignalFields, rejectedSignalFields } from './nautilus-rejected.js';
+import { signalTopics } from './nautilus-topics.js';
 import { readPayload, type UntrustedObject, writePayload } from './payload.js';
 
 /** What the versions write differently. */
@@ -43,6 +44,7 @@ export function openNautilusDialect(config: NautilusConfig, form: NautilusForm):
   };
   return {
     decode: nautilusReader(config),
+    signalTopics: signalTopics(config.redis),
     encodeEnriched: (message, nowNs) =>
       custom({
         typeName: ENRICHED_TYPE,

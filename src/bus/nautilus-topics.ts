@@ -1,14 +1,24 @@
+import type { OrchestratorConfig } from '../config.js';
 import { parseNautilusBarType } from './nautilus-bar-type.js';
 
 /** What a topic says of its messages. 'input': they may concern this system. */
 export type TopicConcern = 'input' | 'heartbeat' | 'none';
 
-const BARS = 'data.bars.';
+export const BARS = 'data.bars.';
 const SIGNALS = 'data.Signal';
 
 /** The topic without the asterisk that a v1 node puts behind topics of custom data. */
 export function normaliseTopic(topic: string): string {
   return topic.endsWith('*') ? topic.slice(0, -1) : topic;
+}
+
+/** The topics of signals that are read, as nodes of either version name them. */
+export function signalTopics({
+  signalType,
+  signalInstruments,
+}: Pick<OrchestratorConfig['redis'], 'signalType' | 'signalInstruments'>): string[] {
+  const names = Object.keys(signalInstruments).map((name) => `${SIGNALS}${title(name)}`);
+  return [`data.${signalType}`, ...names].flatMap((topic) => [topic, `${topic}*`]);
 }
 
 /** `signalType`: the class of custom data that signals come as. Historical data is published again on topics of its own, and is of no concern. */

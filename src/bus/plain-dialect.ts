@@ -39,6 +39,7 @@ export function openPlainDialect({
   });
   return {
     decode: ({ payload }) => decode(payload),
+    signalTopics: [],
     encodeEnriched: (message) => ({
       payload:
         encoding === 'json' ? answerText(message) : writePayload({ type: 'enriched', ...message }, encoding, 'text'),

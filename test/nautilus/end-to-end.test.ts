@@ -85,6 +85,18 @@ if (python === null || !HAS_REDIS_SERVER) {
     });
   });
 
+  test('with a stream for each topic every signal gets one answer, through a killed orchestrator', async () => {
+    await play(
+      cases('topics').filter(({ encoding }) => encoding === 'msgpack'),
+      async (_server, all) => {
+        await Promise.all(
+          all.map(({ run }) => run.until(() => run.replies.length > LIVE / 3, 'a third of the replies')),
+        );
+        await Promise.all(all.map(({ served }) => served.restart()));
+      },
+    );
+  });
+
   test('a live node is refused in the partition of a backtest, and told what to do', async () => {
     const server = await RedisServer.start();
     try {
@@ -132,6 +144,10 @@ if (python === null || !HAS_REDIS_SERVER) {
   });
 }
 
+function isOwnBus({ way }: Case): boolean {
+  return way === 'own-bus' || way === 'topics';
+}
+
 /** Runs all cases beside each other, lets things happen in the middle, and checks what came. */
 async function play(
   cases: readonly Case[],
@@ -143,17 +159,18 @@ async function play(
     await Promise.all(
       cases.map(async (each) => {
         const partition = `v${each.major}-${each.encoding}`;
-        const dialect = each.way === 'own-bus' ? `nautilus-v${each.major}` : 'plain';
+        const dialect = isOwnBus(each) ? `nautilus-v${each.major}` : 'plain';
         const { encoding, way, isDeferred } = each;
         const parameters = ['--redis', server.url, ...['--partition', partition], ...['--dialect', dialect]];
+        const topicStreams = way === 'topics' ? [`${partition}:data.*`] : [];
         const served = await ServedPartition.start(
           [...parameters, '--encoding', encoding],
-          CONFIG,
+          { ...CONFIG, redis: { ...CONFIG.redis, topicStreams } },
           await fastTrainedBundle(),
         );
         const place = { ...BESIDE_ACTOR, url: server.url, partition, encoding, way, isDeferred };
         // Over its own bus a node of 2.0 writes no history.
-        const history = way === 'own-bus' ? 0 : HISTORY;
+        const history = isOwnBus(each) ? 0 : HISTORY;
         const run = PythonRun.start(each.python, { ...place, history, live: LIVE, seconds: 0.02 });
         all.push({ ...each, run, served, partition });
       }),
@@ -170,7 +187,7 @@ async function play(
 async function check(server: RedisServer, played: Played): Promise<void> {
   const { run, way, major, encoding, partition } = played;
   const label = `v${major} ${way} ${encoding}`;
-  const barCount = way === 'own-bus' ? LIVE : HISTORY + LIVE;
+  const barCount = isOwnBus(played) ? LIVE : HISTORY + LIVE;
   // The first 20 bars that the strategy sees make no signal.
   const signalCount = (way === 'backtest' ? barCount : LIVE) - 20;
   const refusals = way === 'backtest' ? [] : [['odd', 'INVALID_SIGNAL']];
@@ -194,7 +211,7 @@ async function check(server: RedisServer, played: Played): Promise<void> {
   assert.is(await server.command('XLEN', `ml4t:{${partition}}:dead`), refusals.length, label);
 
   const expected = await expectedAnswers(await fastTrainedBundle(), CONFIG, barCount, run.signals);
-  const isInexact = way === 'own-bus' && major === 2 && encoding === 'json';
+  const isInexact = isOwnBus(played) && major === 2 && encoding === 'json';
   for (const reply of [...answers!, ...copies.filter(({ name }) => name === 'EnrichedSignal')])
     assertSame(reply, expected.get(reply.signal_id)!, isInexact, label);
   assert.is(answers!.length, signalCount, label);
@@ -223,8 +240,9 @@ function assertSame(reply: ReceivedReply, answer: EnrichedSignalEvent, isInexact
 }
 
 /** How many replies the output stream holds for each signal, copies apart. */
-async function replyCounts(server: RedisServer, { partition, way, major }: Played): Promise<Record<string, number>> {
-  const isPlain = way !== 'own-bus';
+async function replyCounts(server: RedisServer, played: Played): Promise<Record<string, number>> {
+  const { partition, major } = played;
+  const isPlain = !isOwnBus(played);
   const counts: Record<string, number> = {};
   for (const object of await payloadsOf(server, `ml4t:{${partition}}:out${isPlain ? '' : `:nautilus-v${major}`}`)) {
     const fields = isPlain ? object : unwrap(object).fields;

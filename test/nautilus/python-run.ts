@@ -11,8 +11,8 @@ export interface RunSettings {
   readonly url: string;
   readonly partition: string;
   readonly encoding: 'json' | 'msgpack';
-  /** Over the example's actor, over the node's own message bus, or a backtest that waits for each answer. */
-  readonly way: 'actor' | 'own-bus' | 'backtest';
+  /** Over the example's actor, over the node's own message bus with one stream or a stream for each topic, or a backtest that waits for each answer. */
+  readonly way: 'actor' | 'own-bus' | 'topics' | 'backtest';
   /** Bars of the file before the first live one. */
   readonly history: number;
   readonly live: number;

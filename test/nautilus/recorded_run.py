@@ -14,13 +14,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples" / "nauti
 
 import backtest
 from csv_bars import BAR_TYPE, Replay, read_bars
-from ml4t_nautilus import IS_V2, ML4T, ML4TConfig, PrimarySignal, publish, received
+from ml4t_nautilus import IS_V2, ML4T, ML4TConfig, PrimarySignal, bus_config, publish, received
 from strategy import Follower, FollowerConfig
 
 if IS_V2:
-    from node_v2 import ReplayClient, run
+    import node_v2 as node
+    from nautilus_trader.common import MessageBusConfig
 else:
-    from node_v1 import ReplayClient, run
+    import msgspec
+    import node_v1 as node
 
 CONTENT = (
     "signal_id code meta_confidence regime_weight toxicity size size_reason as_of as_of_sequence "
@@ -88,10 +90,25 @@ def main() -> None:
         return
     replay = Replay(bars[:history], bars[history:], settings["seconds"], seconds_after=120)
     if settings["way"] == "actor":
-        run(replay, [ML4T(config)], [Recorded(FollowerConfig(BAR_TYPE))])
+        node.run(replay, [ML4T(config)], [Recorded(FollowerConfig(BAR_TYPE))])
     else:
         strategy = Recorded(FollowerConfig(BAR_TYPE, client="ML4T"))
-        run(replay, [], [strategy], url, partition, encoding)
+        node.run(replay, [], [strategy], url, partition, encoding)
+
+
+def bus_by_topic(url: str, partition: str, encoding: str) -> Any:
+    """The own bus with a stream for each topic, as it is by default."""
+    single = bus_config(url, partition, encoding)
+    if not IS_V2:
+        return msgspec.structs.replace(single, stream_per_topic=True, streams_prefix=partition)
+    return MessageBusConfig(
+        encoding=single.encoding,
+        external_streams=single.external_streams,
+        stream_per_topic=True,
+        streams_prefix=partition,
+        use_trader_prefix=False,
+        use_trader_id=False,
+    )
 
 
 async def stay_silent(*_: Any) -> None:
@@ -100,5 +117,7 @@ async def stay_silent(*_: Any) -> None:
 
 settings = json.loads(sys.argv[1])
 if settings["isSilent"]:
-    ReplayClient._request_bars = stay_silent
+    node.ReplayClient._request_bars = stay_silent
+if settings["way"] == "topics":
+    node.bus_config = bus_by_topic
 main()

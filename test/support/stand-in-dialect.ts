@@ -5,6 +5,7 @@ import { type ErrorCode, OrchestratorError } from '../../src/errors.js';
 /** The simplest dialect that carries everything: JSON in which a bigint is its digits behind an `n`. For tests of transports, which no codec should disturb. */
 export const standInDialect: Dialect = {
   decode: ({ payload }) => decode(payload),
+  signalTopics: [],
   encodeEnriched: (message) => ({ payload: toBytes(message) }),
   encodeInput: (input) => ({ payload: toBytes(input) }),
   encodeRejected: (rejection) => ({ payload: toBytes({ rejection }) }),

@@ -11,6 +11,16 @@ export function compareEntryIds(a: EntryId, b: EntryId): number {
   return compareDigits(aMs, bMs) || compareDigits(aSequence, bSequence);
 }
 
+/** As {@link compareEntryIds}, of the milliseconds alone: all that ids of two streams have in common. */
+export function compareEntryMs(a: EntryId, b: EntryId): number {
+  return compareDigits(msOf(a), msOf(b));
+}
+
+/** The time of its writing on the server's clock, in milliseconds. */
+export function msOf(id: EntryId): string {
+  return id.slice(0, id.indexOf('-'));
+}
+
 /** The last place before an entry, which is not the first. */
 export function entryIdBefore(id: EntryId): EntryId {
   const [ms, sequence] = id.split('-').map(BigInt) as [bigint, bigint];

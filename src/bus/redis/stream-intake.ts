@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../../clock.js';
 import { OrchestratorError } from '../../errors.js';
 import type { EnrichedSignalEvent } from '../../market/events.js';
-import type { Decoded, Dialect } from '../dialect.js';
+import type { Decoded, Dialect, Frame } from '../dialect.js';
 import { applyInput, type BusCounts, reapplyInput, rejected } from '../intake.js';
 import { type BusInput, type BusTarget, enrichedMessageOf, type Submission } from '../message-bus.js';
 import { claimOfInput, type SignalClaim } from '../signal-claim.js';
@@ -34,6 +34,15 @@ export interface StreamIntakeParts {
 export class StreamIntake {
   constructor(private readonly parts: StreamIntakeParts) {}
 
+  /** What a frame says, without anything being done. */
+  decodeFrame(frame: Frame): Decoded {
+    return this.parts.dialect.decode(frame);
+  }
+
+  get signalTopics(): readonly string[] {
+    return this.parts.dialect.signalTopics;
+  }
+
   /** Takes in an entry that has no reply yet; again, if it had been before. Throws STOPPED. */
   take(entry: StreamEntry): Taken {
     const decoded = this.decode(entry);
@@ -62,7 +71,7 @@ export class StreamIntake {
 
   private decode(entry: StreamEntry): Decoded {
     const frame = frameOf(entry);
-    if (frame !== null) return this.parts.dialect.decode(frame);
+    if (frame !== null) return this.decodeFrame(frame);
     const error = new OrchestratorError('INVALID_MESSAGE', 'an entry has a field payload', { field: 'payload' });
     return { kind: 'invalid', error, claim: null, place: null };
   }

@@ -1,54 +1,57 @@
-import { type Clock, NS_PER_MS } from '../../clock.js';
-import { compareEntryIds, type EntryId, STREAM_START } from './entry-id.js';
+import type { EntryId } from './entry-id.js';
 import { ReadPace } from './read-pace.js';
-import { RedisConnection, RedisFailure } from './redis-client.js';
+import { type RedisCommand, RedisConnection, RedisFailure } from './redis-client.js';
 import { FIELDS_MAX, GATHER } from './scripts.js';
-import { arrayOf, recordOf, type StreamEntry, streamsOf, textOf } from './stream-entries.js';
+import { arrayOf, frameOf, recordOf, type StreamEntry, streamsOf, textOf } from './stream-entries.js';
 import type { StreamSession } from './stream-session.js';
+import { inOrder, type OrderedEntry, type ReadStream } from './topic-order.js';
+import { TopicStreams } from './topic-streams.js';
 
 /** Entries of one stream that are asked for at once. */
 const READ_COUNT = 100;
 /** Names and values that are brought at once. */
 const FIELDS_AT_ONCE = 20_000;
 const READ_WAIT_MS = 1000;
-/** How often streams of new topics are looked for. */
-const DISCOVERY_MS = 5000;
 const SCAN_COUNT = 1000;
-/** Of every partition's keys. */
-const OWN_PREFIX = 'ml4t:{';
-const GLOB = /[*?[]/;
+const [MS_PER_S, US_PER_MS] = [1000n, 1000n] as const;
+/** Within a millisecond bars come first. */
+const [BAR_RANK, OTHER_RANK] = [0, 1] as const;
 
 /**
- * Brings the streams of single topics, as NautilusTrader writes them, into the one input stream of the partition, where they have an order: that of their entry ids, which are times of
- * one server. Each entry is brought once, however often this is interrupted: how far each stream has been gathered changes in the script that writes the entries.
+ * Brings the streams of single topics, as NautilusTrader writes them, into the one input stream of the partition, where they have an order: that of the milliseconds in which one server wrote
+ * them, within one of which bars come first. Each entry is brought once, however often this is interrupted: how far each stream has been gathered changes in the script that writes the entries.
  */
 export class TopicGatherer {
-  private readonly places = new Map<string, EntryId>();
   private readonly pace = new ReadPace(READ_COUNT);
-  private discoveredNs = Number.NEGATIVE_INFINITY;
 
   private constructor(
     private readonly session: StreamSession,
     private readonly connection: RedisConnection,
-    private readonly clock: Clock,
+    private readonly streams: TopicStreams,
   ) {}
 
   /** Rejects with a {@link RedisFailure}. */
   static async open(session: StreamSession): Promise<TopicGatherer> {
-    const { settings, consumer, clock } = session.parts;
+    const { settings, keys, consumer, clock, intake } = session.parts;
     const connection = await RedisConnection.open(settings, `${consumer}:topics`, READ_WAIT_MS + settings.leaseMs);
-    return new TopicGatherer(session, connection, clock);
+    try {
+      const places = recordOf(await connection.call('HGETALL', keys.gathered));
+      const gathered = new Map([...places].map(([name, place]) => [name, textOf(place)]));
+      const { signalTopics } = intake;
+      const streams = new TopicStreams({ configured: settings.topicStreams, signalTopics, clock }, gathered);
+      return new TopicGatherer(session, connection, streams);
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
   }
 
   /** Gathers until it is closed. Rejects with a {@link RedisFailure}, also when the server owes a reply for `leaseMs`, or FENCED. */
   async run(): Promise<void> {
-    const { delay } = this.session.parts;
     try {
       while (!this.connection.isClosed) {
-        await this.discover();
-        if (this.places.size > 0) await this.gather();
-        // Not without a command: only that tells of a broken connection.
-        else await delay(READ_WAIT_MS).then(() => this.connection.call('PING'));
+        if (this.streams.dueMs <= 0) await this.discover();
+        if ((await this.gather()) === 'nothing') await this.entries();
       }
     } catch (error) {
       if (!this.connection.isClosed) throw error;
@@ -59,23 +62,10 @@ export class TopicGatherer {
     this.connection.close();
   }
 
-  /** Streams that match what is configured, each from where it was left, a new one from its start. */
   private async discover(): Promise<void> {
-    const nowNs = this.clock.monotonicNs();
-    if (nowNs - this.discoveredNs < DISCOVERY_MS * NS_PER_MS) return;
-    const { settings, keys } = this.session.parts;
-    const gathered = recordOf(await this.connection.call('HGETALL', keys.gathered));
-    const found = new Set(settings.topicStreams.filter((name) => !GLOB.test(name)));
-    for (const pattern of settings.topicStreams.filter((name) => GLOB.test(name))) {
-      for (const name of await this.scan(pattern)) found.add(name);
-    }
-    for (const name of found) {
-      // What this system writes must not come back.
-      if (name.startsWith(OWN_PREFIX)) continue;
-      const place = gathered.get(name);
-      if (!this.places.has(name)) this.places.set(name, place === undefined ? STREAM_START : textOf(place));
-    }
-    this.discoveredNs = nowNs;
+    const names: string[] = [];
+    for (const pattern of this.streams.patterns) names.push(...(await this.scan(pattern)));
+    this.streams.found(names);
   }
 
   private async scan(pattern: string): Promise<string[]> {
@@ -90,47 +80,87 @@ export class TopicGatherer {
     return names;
   }
 
-  private async gather(): Promise<void> {
-    const streams = ['STREAMS', ...this.places.keys(), ...this.places.values()];
+  /** Waits for entries, which it does not read: those that wake the server's client are of one stream, whatever another has of the same instant. */
+  private async entries(): Promise<void> {
+    const waitMs = Math.min(READ_WAIT_MS, Math.max(1, Math.ceil(this.streams.dueMs)));
+    if (this.streams.places.size > 0) await this.connection.call(...this.reading('COUNT', 1, 'BLOCK', waitMs));
+    // Not without a command: only that tells of a broken connection.
+    else await this.session.parts.delay(waitMs).then(() => this.connection.call('PING'));
+  }
+
+  private async gather(): Promise<'some' | 'nothing'> {
+    if (this.streams.places.size === 0) return 'nothing';
     const { count } = this.pace;
-    const found = streamsOf(await this.connection.call('XREAD', 'COUNT', count, 'BLOCK', READ_WAIT_MS, ...streams));
+    // The clock first: whatever is of an earlier millisecond is there when the streams are read.
+    const [time, reply] = await this.connection.batch([['TIME'], this.reading('COUNT', count)]);
+    for (const one of [time, reply]) if (one instanceof RedisFailure) throw one;
+    const found = streamsOf(reply);
+    if (found.size === 0) return 'nothing';
     this.pace.took([...found.values()].flat());
-    const read = upToSize(inOrder(found, count));
-    if (read.length === 0) return;
-    const after = new Map(read.map(({ stream, entry }) => [stream, entry.id]));
-    const places = [...after].flatMap(([stream, id]) => [stream, this.places.get(stream)!, id]);
+    const { read, isNews } = this.ranked(found, count);
+    if (isNews) {
+      await this.discover();
+      return 'some';
+    }
+    const ordered = upToSize(inOrder(read, msOfTime(time)));
+    // All of it is of the millisecond that is not over.
+    if (ordered.length === 0) await this.session.parts.delay(1);
+    else await this.bring(ordered);
+    return 'some';
+  }
+
+  private reading(...how: readonly (string | number)[]): RedisCommand {
+    const { places } = this.streams;
+    return ['XREAD', ...how, 'STREAMS', ...places.keys(), ...places.values()];
+  }
+
+  private ranked(
+    found: ReadonlyMap<string, readonly StreamEntry[]>,
+    count: number,
+  ): { read: ReadStream[]; isNews: boolean } {
+    let isNews = false;
+    const read = [...found].map(([stream, entries]) => ({
+      stream,
+      mayHaveMore: entries.length === count,
+      entries: entries.map((entry) => {
+        const frame = frameOf(entry);
+        const decoded = frame === null ? null : this.session.parts.intake.decodeFrame(frame);
+        const input = decoded?.kind === 'input' ? decoded.input : null;
+        const instrumentId = input?.kind === 'signal' ? input.event.instrumentId : null;
+        isNews = this.streams.isNews(stream, instrumentId) || isNews;
+        return { entry, rank: input?.kind === 'bar' ? BAR_RANK : OTHER_RANK };
+      }),
+    }));
+    return { read, isNews };
+  }
+
+  private async bring(read: readonly OrderedEntry[]): Promise<void> {
+    const { places } = this.streams;
+    const after = new Map<string, EntryId>(read.map(({ stream, entry }) => [stream, entry.id]));
+    const moves = [...after].flatMap(([stream, id]) => [stream, places.get(stream)!, id]);
     const entries = read.flatMap(({ entry }) => {
       const fields = entry.fields.slice(0, FIELDS_MAX);
       return [fields.length, ...fields];
     });
     const { keys } = this.session.parts;
-    const verdict = await this.session.run(GATHER, [keys.input, keys.gathered], [after.size, ...places, ...entries]);
+    const verdict = await this.session.run(GATHER, [keys.input, keys.gathered], [after.size, ...moves, ...entries]);
     if (textOf(verdict) !== 'DONE') throw new RedisFailure('RESYNC', 'another process gathers the same streams');
-    for (const [stream, id] of after) this.places.set(stream, id);
+    for (const [stream, id] of after) places.set(stream, id);
   }
 }
 
-interface ReadEntry {
-  readonly stream: string;
-  readonly entry: StreamEntry;
-}
-
-/** All entries in the order of their ids, up to the last of a stream that may have more. */
-function inOrder(streams: ReadonlyMap<string, readonly StreamEntry[]>, count: number): ReadEntry[] {
-  const whole = [...streams].flatMap(([stream, entries]) => entries.map((entry) => ({ stream, entry })));
-  const cuts = [...streams.values()].filter(({ length }) => length === count).map((entries) => entries.at(-1)!.id);
-  const cut = cuts.sort(compareEntryIds)[0];
-  return whole
-    .filter(({ entry }) => cut === undefined || compareEntryIds(entry.id, cut) <= 0)
-    .sort((a, b) => compareEntryIds(a.entry.id, b.entry.id));
-}
-
 /** The first of them, as many as one command takes. */
-function upToSize(read: readonly ReadEntry[]): readonly ReadEntry[] {
+function upToSize(read: readonly OrderedEntry[]): readonly OrderedEntry[] {
   let size = 0;
   const end = read.findIndex(({ entry }) => {
     size += entry.fields.length;
     return size > FIELDS_AT_ONCE;
   });
   return end < 0 ? read : read.slice(0, Math.max(1, end));
+}
+
+/** What TIME replies, seconds and microseconds, in whole milliseconds. */
+function msOfTime(reply: unknown): string {
+  const [seconds, us] = arrayOf(reply).map((part) => BigInt(textOf(part)));
+  return String(seconds! * MS_PER_S + us! / US_PER_MS);
 }
