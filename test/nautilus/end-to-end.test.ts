@@ -24,7 +24,7 @@ const CONFIG = {
 } as const satisfies OrchestratorConfigInput;
 const HISTORY = 300;
 const LIVE = 400;
-/** Half of the last bit of a double below 1: what 2.0 makes of a number in JSON. */
+/** The last bit of a double, as a share of it: that much 2.0 loses of a number in JSON. */
 const LAST_BIT = 2 ** -52;
 
 const BESIDE_ACTOR = { encoding: 'json', way: 'actor', isDeferred: true, isSilent: false } as const;
