@@ -27,7 +27,13 @@ const LIVE = 400;
 /** The last bit of a double, as a share of it: that much 2.0 loses of a number in JSON. */
 const LAST_BIT = 2 ** -52;
 
-const BESIDE_ACTOR = { encoding: 'json', way: 'actor', isDeferred: true, isSilent: false } as const;
+const BESIDE_ACTOR = {
+  encoding: 'json',
+  way: 'actor',
+  isDeferred: true,
+  isWithoutHoles: false,
+  isSilent: false,
+} as const;
 
 interface Case {
   readonly major: NautilusMajor;
@@ -60,10 +66,8 @@ if (python === null || !HAS_REDIS_SERVER) {
         throw new Error(environment.reason);
       });
   }
-  const cases = (way: RunSettings['way']): Case[] =>
-    ready.flatMap((node) =>
-      (['json', 'msgpack'] as const).map((encoding) => ({ ...node, way, encoding, isDeferred: true })),
-    );
+  const cases = (way: RunSettings['way'], isDeferred = true): Case[] =>
+    ready.flatMap((node) => (['json', 'msgpack'] as const).map((encoding) => ({ ...node, way, encoding, isDeferred })));
 
   test('beside the actor every signal gets one answer, through a Redis restart and a killed orchestrator', async () => {
     await play(cases('actor'), async (server, all) => {
@@ -78,22 +82,20 @@ if (python === null || !HAS_REDIS_SERVER) {
     });
   });
 
+  const killedInTheMiddle = async (_server: RedisServer, all: readonly Played[]): Promise<void> => {
+    await Promise.all(all.map(({ run }) => run.until(() => run.replies.length > LIVE / 3, 'a third of the replies')));
+    await Promise.all(all.map(({ served }) => served.restart()));
+  };
+
   test("over the node's own bus every signal gets one answer, through a killed orchestrator", async () => {
-    await play(cases('own-bus'), async (_server, all) => {
-      await Promise.all(all.map(({ run }) => run.until(() => run.replies.length > LIVE / 3, 'a third of the replies')));
-      await Promise.all(all.map(({ served }) => served.restart()));
-    });
+    await play(cases('own-bus'), killedInTheMiddle);
   });
 
-  test('with a stream for each topic every signal gets one answer, through a killed orchestrator', async () => {
+  test('a signal that its node writes before its bar waits for that bar, in one stream or one for each topic', async () => {
+    const early = [...cases('own-bus', false), ...cases('topics', false)];
     await play(
-      cases('topics').filter(({ encoding }) => encoding === 'msgpack'),
-      async (_server, all) => {
-        await Promise.all(
-          all.map(({ run }) => run.until(() => run.replies.length > LIVE / 3, 'a third of the replies')),
-        );
-        await Promise.all(all.map(({ served }) => served.restart()));
-      },
+      early.filter(({ encoding }) => encoding === 'msgpack'),
+      killedInTheMiddle,
     );
   });
 
@@ -158,7 +160,7 @@ async function play(
   try {
     await Promise.all(
       cases.map(async (each) => {
-        const partition = `v${each.major}-${each.encoding}`;
+        const partition = `v${each.major}-${each.way}-${each.encoding}`;
         const dialect = isOwnBus(each) ? `nautilus-v${each.major}` : 'plain';
         const { encoding, way, isDeferred } = each;
         const parameters = ['--redis', server.url, ...['--partition', partition], ...['--dialect', dialect]];
@@ -168,7 +170,15 @@ async function play(
           { ...CONFIG, redis: { ...CONFIG.redis, topicStreams } },
           await fastTrainedBundle(),
         );
-        const place = { ...BESIDE_ACTOR, url: server.url, partition, encoding, way, isDeferred };
+        const place = {
+          ...BESIDE_ACTOR,
+          url: server.url,
+          partition,
+          encoding,
+          way,
+          isDeferred,
+          isWithoutHoles: !isDeferred,
+        };
         // Over its own bus a node of 2.0 writes no history.
         const history = isOwnBus(each) ? 0 : HISTORY;
         const run = PythonRun.start(each.python, { ...place, history, live: LIVE, seconds: 0.02 });
@@ -186,7 +196,7 @@ async function play(
 
 async function check(server: RedisServer, played: Played): Promise<void> {
   const { run, way, major, encoding, partition } = played;
-  const label = `v${major} ${way} ${encoding}`;
+  const label = `v${major} ${way} ${encoding}${played.isDeferred ? '' : ', before its bar'}`;
   const barCount = isOwnBus(played) ? LIVE : HISTORY + LIVE;
   // The first 20 bars that the strategy sees make no signal.
   const signalCount = (way === 'backtest' ? barCount : LIVE) - 20;
@@ -210,7 +220,12 @@ async function check(server: RedisServer, played: Played): Promise<void> {
   assert.equal(await replyCounts(server, played), Object.fromEntries(ids.map((signalId) => [signalId, 1])), label);
   assert.is(await server.command('XLEN', `ml4t:{${partition}}:dead`), refusals.length, label);
 
-  const expected = await expectedAnswers(await fastTrainedBundle(), CONFIG, barCount, run.signals);
+  const expected = await expectedAnswers(
+    await fastTrainedBundle(),
+    CONFIG,
+    { barCount, isWithoutHoles: !played.isDeferred },
+    run.signals,
+  );
   const isInexact = isOwnBus(played) && major === 2 && encoding === 'json';
   for (const reply of [...answers!, ...copies.filter(({ name }) => name === 'EnrichedSignal')])
     assertSame(reply, expected.get(reply.signal_id)!, isInexact, label);

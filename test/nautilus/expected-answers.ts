@@ -16,7 +16,7 @@ const DAY_NS = 86_400_000_000_000n;
 export async function expectedAnswers(
   bundle: ModelBundle,
   config: OrchestratorConfigInput,
-  barCount: number,
+  { barCount, isWithoutHoles }: { readonly barCount: number; readonly isWithoutHoles: boolean },
   signals: readonly SentSignal[],
 ): Promise<Map<string, EnrichedSignalEvent>> {
   const byTime = new Map(signals.map((signal) => [BigInt(signal.timestamp), signal]));
@@ -25,7 +25,7 @@ export async function expectedAnswers(
   try {
     await system.start();
     await system.hotSwapModel(bundle);
-    for (const bar of dailyBars().slice(0, barCount)) {
+    for (const bar of dailyBars(isWithoutHoles).slice(0, barCount)) {
       system.addBar(INSTRUMENT, bar);
       const sent = byTime.get(bar.tsEventNs);
       if (sent === undefined) continue;
@@ -42,12 +42,16 @@ export async function expectedAnswers(
 }
 
 /** The bars of the example, stamped at their close, read without the help of what is tested. */
-function dailyBars(): Bar[] {
+function dailyBars(isWithoutHoles: boolean): Bar[] {
   const rows = readFileSync(join(ROOT, 'examples/sp500-daily.csv'), 'utf8').trimEnd().split('\n').slice(1);
-  return rows.map((row) => {
+  const first = Date.parse(`${rows[0]!.split(',')[0]}T00:00:00Z`);
+  return rows.map((row, at) => {
     const [date, ...values] = row.split(',');
     const [open, high, low, close, volume] = values.map(Number) as [number, number, number, number, number];
-    const tsEventNs = BigInt(Date.parse(`${date}T00:00:00Z`)) * 1_000_000n + DAY_NS;
+    const openNs = isWithoutHoles
+      ? BigInt(first) * 1_000_000n + BigInt(at) * DAY_NS
+      : BigInt(Date.parse(`${date}T00:00:00Z`)) * 1_000_000n;
+    const tsEventNs = openNs + DAY_NS;
     return { tsEventNs, open, high, low, close, volume };
   });
 }

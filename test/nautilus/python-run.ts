@@ -20,6 +20,8 @@ export interface RunSettings {
   readonly seconds: number;
   /** Whether signals are published a turn of the loop behind their bar. */
   readonly isDeferred: boolean;
+  /** Whether the bars of the file are put on a calendar without holes, over which no signal waits for its bar. */
+  readonly isWithoutHoles: boolean;
   /** Whether the venue leaves requests for history unanswered. */
   readonly isSilent: boolean;
 }

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples" / "nauti
 import backtest
 from csv_bars import BAR_TYPE, Replay, read_bars
 from ml4t_nautilus import IS_V2, ML4T, ML4TConfig, PrimarySignal, bus_config, publish, received
+from nautilus_trader.model import Bar
 from strategy import Follower, FollowerConfig
 
 if IS_V2:
@@ -83,6 +84,8 @@ def main() -> None:
     history, live = settings["history"], settings["live"]
     url, partition, encoding = settings["url"], settings["partition"], settings["encoding"]
     bars = read_bars(end=history + live)
+    if settings["isWithoutHoles"]:
+        bars = without_holes(bars)
     years = timedelta(days=365 * 30)
     config = ML4TConfig(url, partition, (BAR_TYPE,), encoding, years, warm_up_seconds_max=1.0)
     if settings["way"] == "backtest":
@@ -94,6 +97,17 @@ def main() -> None:
     else:
         strategy = Recorded(FollowerConfig(BAR_TYPE, client="ML4T"))
         node.run(replay, [], [strategy], url, partition, encoding)
+
+
+def without_holes(bars: list[Bar]) -> list[Bar]:
+    """The same bars on a calendar without weekends: over a hole no signal waits for its bar."""
+    first, day_ns = bars[0].ts_event, 86_400_000_000_000
+    times = (first + at * day_ns for at in range(len(bars)))
+    prices = ((bar.open, bar.high, bar.low, bar.close, bar.volume) for bar in bars)
+    return [
+        Bar(bar.bar_type, *values, at, at)
+        for bar, values, at in zip(bars, prices, times, strict=True)
+    ]
 
 
 def bus_by_topic(url: str, partition: str, encoding: str) -> Any:
