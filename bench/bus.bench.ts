@@ -75,6 +75,9 @@ const readyAnswer = await rig.orchestrator.processSignal({ ...rig.signal(0), sig
 const evaluating: BusTarget = {
   addBar: () => undefined,
   mergeBars: () => undefined,
+  asOf: () => HISTORY_BARS - 1,
+  dueNs: () => null,
+  newestNs: () => 0n,
   submit: (event) => ({ asOf: HISTORY_BARS - 1, answer: rig.orchestrator.processSignal(event) }),
   durable: async () => undefined,
 };

@@ -119,6 +119,7 @@ const schema = z.strictObject({
   workerHangMs: z.number().min(HANG_MS_MIN).max(TIMER_MS_MAX).default(2000),
   latencyBudgetMs: positive.default(10),
   barAgeMaxNs: nanoseconds.nullable().default(null),
+  awaitBarMs: z.int().min(0).max(60_000).default(500),
   featureNames: z
     .array(z.enum(FEATURE_NAMES))
     .min(1)

@@ -1,4 +1,4 @@
-import type { BusTarget, Submission } from './bus/message-bus.js';
+import type { BusTarget, SignalSight, Submission } from './bus/message-bus.js';
 import type { Clock } from './clock.js';
 import { OrchestratorError } from './errors.js';
 import type { Admission, AdmittedSignal } from './inference/admission.js';
@@ -6,6 +6,7 @@ import type { AnswerCounts } from './inference/answer-counts.js';
 import type { DataPlane } from './inference/data-plane.js';
 import type { Bar } from './market/bar.js';
 import type { EnrichedSignalEvent, SignalEvent } from './market/events.js';
+import { wholeSecondNs } from './market/timestamp.js';
 import type { FeatureStoreWriter } from './shared-memory/feature-store-writer.js';
 import type { Journal } from './state/journal.js';
 
@@ -35,10 +36,10 @@ export class Entrance implements BusTarget {
     this.parts.admission.merge(event);
   }
 
-  submit(event: SignalEvent, asOf?: number): Submission {
+  submit(event: SignalEvent, sight?: SignalSight): Submission {
     const startNs = this.parts.clock.monotonicNs();
     this.checkRoom();
-    const signal = this.admit(event, undefined, asOf);
+    const signal = this.admit(event, undefined, sight);
     return { asOf: signal.asOf, answer: this.parts.plane.submit(signal, startNs) };
   }
 
@@ -54,11 +55,27 @@ export class Entrance implements BusTarget {
     }
   }
 
-  /** `place`: of the event in a batch. `asOf`: what an earlier admission fixed. */
-  admit(event: SignalEvent, place?: string, asOf?: number): AdmittedSignal {
+  asOf({ instrumentId, timestamp }: SignalEvent): number {
+    const { store } = this.parts;
+    return store.asOf(store.indexOf(instrumentId), wholeSecondNs(timestamp));
+  }
+
+  dueNs({ instrumentId, timestamp }: SignalEvent): bigint | null {
+    const { store } = this.parts;
+    return store.dueNs(store.indexOf(instrumentId), wholeSecondNs(timestamp));
+  }
+
+  newestNs(instrumentId: string): bigint {
+    const { store } = this.parts;
+    const instrument = store.indexOf(instrumentId);
+    return instrument < 0 ? 0n : store.tsEventNs(instrument, store.newest(instrument));
+  }
+
+  /** `place`: of the event in a batch. `sight`: what was fixed before. */
+  admit(event: SignalEvent, place?: string, sight?: SignalSight): AdmittedSignal {
     this.checkKeepsUp();
     try {
-      return this.parts.admission.admit(event, asOf);
+      return this.parts.admission.admit(event, sight?.asOf, sight?.isBarMissing);
     } catch (error) {
       if (!(error instanceof OrchestratorError)) throw error;
       this.parts.counts.countRefusal(error.code);

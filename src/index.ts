@@ -40,6 +40,7 @@ export type {
   SignalEvent,
   SignalOutcome,
 } from './market/events.js';
+export type { RoundedTimeCounts } from './market/rounded-times.js';
 export { type BundleMetrics, BundleScorer, type ModelBundle } from './model/bundle.js';
 export { decodeBundle, encodeBundle } from './model/bundle-codec.js';
 export { ModelPersistence } from './model/persistence.js';

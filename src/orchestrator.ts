@@ -18,6 +18,7 @@ import type { RestoredState } from './loop/loop-events.js';
 import { type OpenedLoop, openLoop } from './loop/open-loop.js';
 import type { Bar } from './market/bar.js';
 import type { EnrichedSignalEvent, OutcomeEvent, SignalEvent } from './market/events.js';
+import { type RoundedTimeCounts, RoundedTimes } from './market/rounded-times.js';
 import type { ModelBundle } from './model/bundle.js';
 import { decodeBundle, encodeBundle } from './model/bundle-codec.js';
 import type { OrchestratorEvents } from './orchestrator-events.js';
@@ -53,6 +54,7 @@ export class ML4TOrchestrator {
   private readonly clock: Clock;
   private readonly logger: Logger;
   private readonly featureSet: FeatureSet;
+  private readonly times: RoundedTimes;
   private readonly store: FeatureStoreWriter;
   private readonly entrance: Entrance;
   private readonly plane: DataPlane;
@@ -72,8 +74,12 @@ export class ML4TOrchestrator {
     this.logger = dependencies.logger ?? createLogger();
     const plan = trainingPlanOf(this.config);
     this.featureSet = featureSetOf(plan);
+    this.times = new RoundedTimes((kind, givenNs) =>
+      this.logger.warn({ kind, given: String(givenNs) }, 'times just before a whole second count as that second'),
+    );
     this.store = new FeatureStoreWriter({
       ...this.config.store,
+      times: this.times,
       vpin: this.config.vpin,
       latestNs: () => this.clock.epochNs() + FUTURE_NS_MAX,
       onAppended: (instrument, sequence) => this.opened?.loop.barAppended(instrument, sequence),
@@ -96,7 +102,7 @@ export class ML4TOrchestrator {
     });
     this.entrance = new Entrance({
       store: this.store,
-      admission: new Admission(this.store, this.featureSet, this.config.barAgeMaxNs),
+      admission: new Admission(this.store, this.featureSet, this.config.barAgeMaxNs, this.times),
       plane: this.plane,
       counts: this.counts,
       clock: this.clock,
@@ -251,6 +257,11 @@ export class ML4TOrchestrator {
 
   get totals(): AnswerTotals {
     return this.counts.totals;
+  }
+
+  /** Live closes and signal times within 1 ms before a whole second, which count as that second. */
+  get roundedTimes(): RoundedTimeCounts {
+    return this.times.counts;
   }
 
   get dispatchMetrics(): DispatchMetrics {

@@ -138,7 +138,7 @@ test('a person rolls back by hand, once', async () => {
 
 test('a rollback on evidence never overturns a champion that came while it waited', async () => {
   const { system, told } = await openRecorded(await temporaryDirectory());
-  const other = relabelled(await good(), { createdAtNs: 8n });
+  const other = relabelled(await good(), { seed: 8 });
   await system.hotSwapModel(await good());
   await system.hotSwapModel(await bad());
   let swap: Promise<void> | undefined;

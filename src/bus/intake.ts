@@ -1,4 +1,5 @@
 import { type ErrorCode, OrchestratorError } from '../errors.js';
+import type { SignalEvent } from '../market/events.js';
 import {
   type BusInput,
   type BusMetrics,
@@ -6,6 +7,7 @@ import {
   type BusTarget,
   enrichedMessageOf,
   type Rejection,
+  type SignalSight,
   type Submission,
 } from './message-bus.js';
 import { claimOfInput, type SignalClaim } from './signal-claim.js';
@@ -31,9 +33,9 @@ export type Applied =
   | { readonly kind: 'stopped'; readonly error: OrchestratorError };
 
 /** Brings one message to the target, at once. Messages are in order when the calls are. What is no {@link OrchestratorError} is a programmer's error, and thrown. */
-export function applyInput(target: BusTarget, input: BusInput, asOf?: number): Applied {
+export function applyInput(target: BusTarget, input: BusInput, sight?: SignalSight): Applied {
   try {
-    if (input.kind === 'signal') return { kind: 'signal', submission: target.submit(input.event, asOf) };
+    if (input.kind === 'signal') return { kind: 'signal', submission: target.submit(input.event, sight) };
     target.addBar(input.instrumentId, input.bar);
     return { kind: 'bar' };
   } catch (error) {
@@ -43,10 +45,14 @@ export function applyInput(target: BusTarget, input: BusInput, asOf?: number): A
 
 /** Brings what a message leaves behind whose reply is out already: bars, those that came with a signal too. */
 export function reapplyInput(target: BusTarget, input: BusInput): Applied | null {
+  if (input.kind === 'bar') return applyInput(target, input);
+  return input.event.bars === undefined ? null : mergeInput(target, input.event);
+}
+
+/** Checks a signal, and brings the bars that come with it and nothing else. */
+export function mergeInput(target: BusTarget, event: SignalEvent): Applied {
   try {
-    if (input.kind === 'bar') target.addBar(input.instrumentId, input.bar);
-    else if (input.event.bars === undefined) return null;
-    else target.mergeBars(input.event);
+    target.mergeBars(event);
     return { kind: 'bar' };
   } catch (error) {
     return notApplied(error);

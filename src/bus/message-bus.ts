@@ -58,10 +58,24 @@ export interface BusTarget {
   addBar(instrumentId: string, bar: Bar): void;
   /** Stores what a signal that has its reply already left behind: the bars it brought, all or none, as at its admission. Throws as {@link submit}. */
   mergeBars(event: SignalEvent): void;
-  /** `asOf`: what an earlier admission of the same signal fixed. Throws what admission refuses with, OVERLOADED, STORE_BEHIND, NOT_STARTED, STOPPED. */
-  submit(event: SignalEvent, asOf?: number): Submission;
+  /** `sight`: what it sees, where that was fixed before. Throws what admission refuses with, OVERLOADED, STORE_BEHIND, NOT_STARTED, STOPPED. */
+  submit(event: SignalEvent, sight?: SignalSight): Submission;
+  /** Sequence of the newest bar that the signal would see now; −1 for none. */
+  asOf(event: SignalEvent): number;
+  /** Close of the bar that is due for the signal and not stored: one interval after the instrument's newest bar, and the signal's time has reached it, but not the next one. null for none. */
+  dueNs(event: SignalEvent): bigint | null;
+  /** Close of the instrument's newest bar; 0 for none. */
+  newestNs(instrumentId: string): bigint;
   /** Resolves when everything brought so far is durable; at once where nothing is recorded. */
   durable(): Promise<void>;
+}
+
+/** What a signal sees, fixed. */
+export interface SignalSight {
+  /** Sequence of the newest bar it may see; −1 for none. */
+  readonly asOf: number;
+  /** The bar that was due for it did not come: it is answered with size 0, and not learned from. */
+  readonly isBarMissing: boolean;
 }
 
 /** A signal that was let in. */

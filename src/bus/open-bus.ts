@@ -9,7 +9,7 @@ import { hasServer } from './redis/redis-client.js';
 import { StreamBus } from './redis/stream-bus.js';
 
 export interface BusParts {
-  readonly config: Pick<OrchestratorConfig, 'redis' | 'userFeatures'>;
+  readonly config: Pick<OrchestratorConfig, 'redis' | 'userFeatures' | 'awaitBarMs'>;
   readonly target: BusTarget;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -25,7 +25,7 @@ export function openBus({ config, emit, ...parts }: BusParts): MessageBus | null
   const dialect = openDialect(config);
   const Bus = settings.mode === 'streams' ? StreamBus : PubSubBus;
   const target = settings.answerWhenRecorded ? answeringWhenRecorded(parts.target) : parts.target;
-  const bus = new Bus({ ...parts, target, settings, dialect });
+  const bus = new Bus({ ...parts, target, settings, dialect, awaitBarMs: config.awaitBarMs });
   bus.events.on('busUp', (up) => emit('busUp', up));
   bus.events.on('busDown', (down) => emit('busDown', down));
   bus.events.on('busGap', (gap) => emit('busGap', gap));
@@ -38,8 +38,11 @@ function answeringWhenRecorded(target: BusTarget): BusTarget {
   return {
     addBar: (instrumentId, bar) => target.addBar(instrumentId, bar),
     mergeBars: (event) => target.mergeBars(event),
-    submit: (event, asOf) => {
-      const { asOf: fixed, answer } = target.submit(event, asOf);
+    asOf: (event) => target.asOf(event),
+    dueNs: (event) => target.dueNs(event),
+    newestNs: (instrumentId) => target.newestNs(instrumentId),
+    submit: (event, sight) => {
+      const { asOf: fixed, answer } = target.submit(event, sight);
       const before = last.get(event.instrumentId);
       const recorded = answer.then(async (enriched) => {
         await enriched.recorded;

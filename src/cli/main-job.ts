@@ -28,6 +28,8 @@ export interface MainJobReport {
     readonly timestampIs: 'open' | 'close';
     readonly intervalNs: bigint;
     readonly ignoredColumns: readonly string[];
+    /** Stamps of bars and sides within 1 ms before a whole second, which count as that second. */
+    readonly roundedCount: number;
     readonly trained: number;
     readonly replayed: number;
   };
@@ -121,6 +123,7 @@ export async function runMainJob(
           timestampIs: market.timestampIs,
           intervalNs: market.intervalNs,
           ignoredColumns: market.ignoredColumns,
+          roundedCount: market.roundedCount + schedule.roundedCount,
           trained: cut,
           replayed: bars.length - cut,
         },

@@ -103,7 +103,7 @@ addJobOptions(program.command('train'))
   .requiredOption('--model-dir <directory>', 'where models are kept')
   .action(async (options: JobOptions & { modelDir: string }) => {
     const config = configOf(options, { modelPath: options.modelDir, dispatch: 'inline' });
-    const series = await lessonOf(options);
+    const { series, roundedCount } = await lessonOf(options);
     const orchestrator = new ML4TOrchestrator(config);
     const bar = progressBar();
     await orchestrator.start();
@@ -112,8 +112,8 @@ addJobOptions(program.command('train'))
       bar.stop();
       print(
         options.json
-          ? toJson({ modelId: orchestrator.model?.modelId ?? null, ...result.report })
-          : renderTraining(result, options.modelDir),
+          ? toJson({ modelId: orchestrator.model?.modelId ?? null, roundedCount, ...result.report })
+          : renderTraining(result, options.modelDir, roundedCount),
       );
     } finally {
       bar.stop();
@@ -161,18 +161,21 @@ async function runServe(options: RunOptions): Promise<void> {
   const bar = progressBar();
   await serve({
     config,
-    lesson: isTaught ? () => lessonOf(options) : null,
+    lesson: isTaught ? async () => (await lessonOf(options)).series : null,
     tell: (event) => print(json ? toJson({ ...event, atNs: systemClock.epochNs() }) : renderServeEvent(event)),
     onProgress: bar.update,
     onTrained: bar.stop,
   });
 }
 
-async function lessonOf(options: JobOptions): Promise<TrainingSeries> {
+async function lessonOf(options: JobOptions): Promise<{ series: TrainingSeries; roundedCount: number }> {
   const source = sourceOf(options);
-  const { bars, instrumentId } = await openMarket(source);
-  const { byBar, decidedNs } = await loadPrimary(primaryOf(options, source), bars);
-  return { instrumentId, bars, sides: byBar, decidedNs };
+  const { bars, instrumentId, roundedCount } = await openMarket(source);
+  const primary = await loadPrimary(primaryOf(options, source), bars);
+  return {
+    series: { instrumentId, bars, sides: primary.byBar, decidedNs: primary.decidedNs },
+    roundedCount: roundedCount + primary.roundedCount,
+  };
 }
 
 async function runStory(options: JobOptions, breakAt: number, config: OrchestratorConfig): Promise<void> {

@@ -24,6 +24,8 @@ export interface Market {
   readonly timestampIs: 'open' | 'close';
   readonly intervalNs: bigint;
   readonly ignoredColumns: readonly string[];
+  /** Stamps within 1 ms before a whole second, which count as that second. */
+  readonly roundedCount: number;
 }
 
 /** The bars of a file, or of a simulated market, whose minute bars are stamped at their close. Throws what is wrong with the file or the parameters. */
@@ -39,6 +41,7 @@ export async function openMarket(source: MarketSource): Promise<Market> {
       timestampIs: 'close',
       intervalNs: 60_000_000_000n,
       ignoredColumns: [],
+      roundedCount: 0,
     };
   }
   const { path, instrumentId, timestampIs } = source;

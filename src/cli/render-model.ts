@@ -1,13 +1,15 @@
 import type { ModelBundle } from '../model/bundle.js';
 import type { RegimeModel } from '../regime/regime-model.js';
 import type { TrainingResult } from '../training/training-result.js';
-import { isoTime } from './render.js';
+import { describeRounded, isoTime } from './render.js';
 
 /** What `ml4t train` says when it is done. */
-export function renderTraining(result: TrainingResult, directory: string): string {
+export function renderTraining(result: TrainingResult, directory: string, roundedCount: number): string {
   const { report, model } = result;
   const stored = model === null ? 'nothing stored' : `model ${model.modelId} stored in ${directory}`;
-  return `${report.nSamples} labelled signals, ${report.nFolds} folds. ${report.verdict.sentence}\n${stored}`;
+  const rounded = roundedCount > 0 ? [describeRounded(roundedCount)] : [];
+  const figures = `${report.nSamples} labelled signals, ${report.nFolds} folds. ${report.verdict.sentence}`;
+  return [...rounded, figures, stored].join('\n');
 }
 
 /** What `ml4t inspect` shows; the bundle has passed every check by then. */

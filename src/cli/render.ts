@@ -40,7 +40,13 @@ function barsSection({ bars }: MainJobReport): string {
   return [
     `${count(bars.count)} bars of ${bars.instrumentId} from ${bars.source}, ${stamps}${ignored}`,
     `  ${isoTime(bars.firstNs)} to ${isoTime(bars.lastNs)}; primary signal ${bars.primary}; trained on the first ${count(bars.trained)}, the last ${count(bars.replayed)} replayed as live`,
+    ...(bars.roundedCount > 0 ? [`  ${describeRounded(bars.roundedCount)}`] : []),
   ].join('\n');
+}
+
+/** What a person is told of times that were taken as another instant. */
+export function describeRounded(times: number): string {
+  return `${count(times)} times within 1 ms before a whole second (23:59:59.999) count as that second`;
 }
 
 function labelsSection({ labels, metrics }: MainJobReport): string {

@@ -1,5 +1,7 @@
 import type { BusMetrics } from '../bus/message-bus.js';
 import type { OrchestratorConfig } from '../config.js';
+import type { RoundedTimeCounts } from '../market/rounded-times.js';
+import { describeRounded } from './render.js';
 import { printable, renderTotals } from './render-bus.js';
 
 type RedisConfig = OrchestratorConfig['redis'];
@@ -25,7 +27,7 @@ export type ServeEvent =
   | { readonly event: 'verdict'; readonly verdict: string; readonly sentence: string }
   | { readonly event: 'modelSwapped'; readonly modelId: string; readonly generation: number }
   | { readonly event: 'rolledBack'; readonly from: string; readonly to: string; readonly reason: string }
-  | { readonly event: 'stopped'; readonly totals: BusMetrics };
+  | { readonly event: 'stopped'; readonly totals: BusMetrics; readonly roundedTimes: RoundedTimeCounts };
 
 /** The event for a person. */
 export function renderServeEvent(event: ServeEvent): string {
@@ -55,8 +57,12 @@ function lineOf(event: ServeEvent): string {
     case 'rolledBack':
       return `rolled back from ${event.from} to ${event.to} (${event.reason})`;
     case 'stopped':
-      return `stopped after ${renderTotals(event.totals)}`;
+      return `stopped after ${renderTotals(event.totals)}${roundedPart(event.roundedTimes)}`;
   }
+}
+
+function roundedPart({ bars, signals }: RoundedTimeCounts): string {
+  return bars + signals === 0 ? '' : `; ${describeRounded(bars + signals)}`;
 }
 
 function servingLine(event: ServeEvent & { readonly event: 'serving' }): string {

@@ -89,7 +89,7 @@ async function serveUntil(
     await orchestrator.stop();
   }
   const totals = orchestrator.busMetrics;
-  if (totals !== null) tell({ event: 'stopped', totals });
+  if (totals !== null) tell({ event: 'stopped', totals, roundedTimes: orchestrator.roundedTimes });
 }
 
 function tellEvents({ events }: ML4TOrchestrator, tell: (event: ServeEvent) => void): void {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { parse } from 'csv-parse/sync';
 import { OrchestratorError } from '../errors.js';
 import type { BarSeries } from '../market/bar.js';
-import { parseTimestampNs } from '../market/timestamp.js';
+import { parseTimestampNs, wholeSecondNs } from '../market/timestamp.js';
 
 /** A primary signal with the instant it was decided. */
 export interface TimedSide {
@@ -17,6 +17,8 @@ export interface SideSchedule {
   readonly byBar: Int8Array;
   /** When the side of each bar was decided, nanoseconds since the epoch; 0 where there is none. */
   readonly decidedNs: BigInt64Array;
+  /** Times within 1 ms before a whole second, taken as that second. */
+  readonly roundedCount: number;
 }
 
 /** Sides by bar, each decided at the bar's close. */
@@ -25,7 +27,7 @@ export function scheduleOf(byBar: Int8Array, bars: BarSeries): SideSchedule {
     timestampNs: bars.tsEventNs[bar]!,
     side: side as TimedSide['side'],
   }));
-  return { timed, byBar, decidedNs: bars.tsEventNs };
+  return { timed, byBar, decidedNs: bars.tsEventNs, roundedCount: 0 };
 }
 
 /**
@@ -33,7 +35,7 @@ export function scheduleOf(byBar: Int8Array, bars: BarSeries): SideSchedule {
  * the bars that closed at or before it, and no other. Throws with line and column.
  */
 export async function readSidesCsv(path: string, bars: BarSeries): Promise<SideSchedule> {
-  const timed = parseSides(path, await readText(path));
+  const { timed, roundedCount } = parseSides(path, await readText(path));
   const byBar = new Int8Array(bars.length);
   const decidedNs = new BigInt64Array(bars.length);
   let bar = -1;
@@ -43,10 +45,10 @@ export async function readSidesCsv(path: string, bars: BarSeries): Promise<SideS
     byBar[bar] = side;
     decidedNs[bar] = timestampNs;
   }
-  return { timed, byBar, decidedNs };
+  return { timed, byBar, decidedNs, roundedCount };
 }
 
-function parseSides(path: string, text: string): TimedSide[] {
+function parseSides(path: string, text: string): Pick<SideSchedule, 'roundedCount'> & { timed: TimedSide[] } {
   const fault = (
     code: 'MISSING_COLUMN' | 'BAD_TIMESTAMP' | 'INVALID_SIGNAL' | 'TIME_NOT_INCREASING' | 'CSV_MALFORMED',
     line: number,
@@ -69,20 +71,23 @@ function parseSides(path: string, text: string): TimedSide[] {
     return column;
   }) as [number, number];
   const timed: TimedSide[] = [];
+  let roundedCount = 0;
   for (const [index, row] of rows.entries()) {
     const line = index + 2;
-    const timestampNs = parseTimestampNs(row[timeColumn]!);
+    const givenNs = parseTimestampNs(row[timeColumn]!);
     const side = Number(row[sideColumn]);
-    if (timestampNs === null) throw fault('BAD_TIMESTAMP', line, 'timestamp', `"${row[timeColumn]}" is no timestamp`);
+    if (givenNs === null) throw fault('BAD_TIMESTAMP', line, 'timestamp', `"${row[timeColumn]}" is no timestamp`);
     if (side !== -1 && side !== 0 && side !== 1)
       throw fault('INVALID_SIGNAL', line, 'side', `"${row[sideColumn]}" is none of -1, 0, 1`);
+    const timestampNs = wholeSecondNs(givenNs);
+    if (timestampNs !== givenNs) roundedCount++;
     const before = timed[timed.length - 1];
     if (before !== undefined && timestampNs <= before.timestampNs) {
       throw fault('TIME_NOT_INCREASING', line, 'timestamp', 'its time is not after the row before it');
     }
     timed.push({ timestampNs, side });
   }
-  return timed;
+  return { timed, roundedCount };
 }
 
 async function readText(path: string): Promise<string> {

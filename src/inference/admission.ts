@@ -3,6 +3,7 @@ import { OrchestratorError } from '../errors.js';
 import type { FeatureSet } from '../features/feature-set.js';
 import { TIMESTAMP_NS_MAX } from '../market/bar.js';
 import type { SignalEvent } from '../market/events.js';
+import type { RoundedTimes } from '../market/rounded-times.js';
 import type { SignalRequest } from '../shared-memory/evaluation.js';
 import type { FeatureStoreWriter, WindowObstacle } from '../shared-memory/feature-store-writer.js';
 
@@ -12,6 +13,8 @@ export class AdmittedSignal implements SignalRequest {
     readonly signalId: string,
     /** The caller's event as it was, with its id. */
     readonly event: SignalEvent,
+    /** When it was decided, as {@link wholeSecondNs} takes its timestamp: what it may see depends on this. */
+    readonly instantNs: bigint,
     readonly userValues: Float64Array,
     /** Its index in the feature store; −1 for one without bars. */
     readonly instrument: number,
@@ -44,6 +47,7 @@ export class Admission {
     private readonly store: FeatureStoreWriter,
     private readonly featureSet: FeatureSet,
     private readonly barAgeMaxNs: bigint | null,
+    private readonly times: RoundedTimes,
   ) {}
 
   /**
@@ -56,16 +60,18 @@ export class Admission {
     const userValues = this.merge(event);
     const signalId = event.signalId ?? `${this.idPrefix}-${++this.idCount}`;
     const instrument = store.indexOf(event.instrumentId);
-    const asOf = Math.min(store.asOf(instrument, event.timestamp), asOfBefore);
+    const instantNs = this.times.round('signals', event.timestamp);
+    const asOf = Math.min(store.asOf(instrument, instantNs), asOfBefore);
     const asOfNs = store.tsEventNs(instrument, asOf);
     return new AdmittedSignal(
       signalId,
       new AdmittedEvent(event, signalId),
+      instantNs,
       userValues,
       instrument,
       asOf,
       asOfNs,
-      store.obstacle(instrument, asOf, event.timestamp - asOfNs, this.barAgeMaxNs),
+      store.obstacle(instrument, asOf, instantNs - asOfNs, this.barAgeMaxNs),
       isBarMissing,
     );
   }

@@ -34,7 +34,7 @@ import { openSignalsOf } from './open-signals.js';
 import { Promotion } from './promotion.js';
 import { RECORDED_SIGNALS, RecordedSignals } from './recorded-signals.js';
 import { Retrainer } from './retrainer.js';
-import { signalRecordOf, watchedAnswerOf } from './signal-record.js';
+import { instantOf, signalRecordOf, watchedAnswerOf } from './signal-record.js';
 import { storedSeries } from './stored-series.js';
 
 export interface ClosedLoopParts {
@@ -275,7 +275,7 @@ export class ClosedLoop {
   }
 
   private followed(record: SignalRecord): FollowedSignal<WatchedAnswer> {
-    const { ordinal, signalId, instrumentId, side, timestampNs, asOf, degraded } = record;
+    const { ordinal, signalId, instrumentId, side, asOf, degraded } = record;
     const instrument = this.parts.store.indexOf(instrumentId);
     return {
       ordinal,
@@ -283,7 +283,7 @@ export class ClosedLoop {
       instrumentId,
       instrument,
       side,
-      timestampNs,
+      timestampNs: instantOf(record),
       asOf,
       isBarMissing: degraded === 'bar-missing',
       payload: watchedAnswerOf(record, this.judged.has({ instrument, asOf })),

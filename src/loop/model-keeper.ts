@@ -33,11 +33,14 @@ export interface ModelKeeperParts {
 /** Model files kept: those in a role, and the newest of the rest, which recorded answers may have come from. */
 const FILES_KEPT = 50;
 
+/** 'kept': another champion than the decision was about serves. 'serves-already': the champion is this very model, and goes on as it was. */
+export type InstallEnd = 'installed' | 'kept' | 'serves-already';
+
 export interface InstallHooks {
   /** Model id of the champion the decision is about, '' for none: if another one serves when its turn has come, the model is only kept. Absent: whichever serves. */
   readonly against?: string;
   /** Runs in the same step as the registry changes, so that what it records becomes durable with them or not at all. */
-  readonly decided?: (isInstalled: boolean) => void;
+  readonly decided?: (end: InstallEnd) => void;
   /** Runs once that is durable, before the publication. */
   readonly told?: () => void;
 }
@@ -97,18 +100,26 @@ export class ModelKeeper {
     return [...this.records.values()].sort((a, b) => Number(b.createdAtNs - a.createdAtNs));
   }
 
-  /** Makes the bundle the champion; false when it was only kept. Rejects with MODEL_NOT_SAVED, or what {@link decodeBundle} throws; the old champion then stays. */
-  install(bytes: Uint8Array, how: InstallHow, hooks: InstallHooks = {}): Promise<boolean> {
+  /**
+   * Makes the bundle the champion. One that was made again and serves already changes nothing, unless somebody swaps it in by hand. Rejects with MODEL_NOT_SAVED, or what {@link decodeBundle} throws; the old champion then stays.
+   */
+  install(bytes: Uint8Array, how: InstallHow, hooks: InstallHooks = {}): Promise<InstallEnd> {
     return this.next(async () => {
       const bundle = decodeBundle(bytes);
       const before = this.champion;
       if (hooks.against !== undefined && hooks.against !== (before?.modelId ?? '')) {
-        await this.keepNow(bytes, () => hooks.decided?.(false));
+        await this.keepNow(bytes, () => hooks.decided?.('kept'));
         hooks.told?.();
-        return false;
+        return 'kept';
       }
       const fileName = await this.store(bytes, true);
-      hooks.decided?.(true);
+      if (bundle.modelId === before?.modelId && how !== 'swapped') {
+        hooks.decided?.('serves-already');
+        await this.parts.journal?.flush();
+        hooks.told?.();
+        return 'serves-already';
+      }
+      hooks.decided?.('installed');
       // The same trees in another standing, or the same bundle once more, have the same rival as before.
       const isSame = how === 'full' || bundle.modelId === before?.modelId;
       this.assign(bundle, isSame ? this.previous : before, fileName, how);
@@ -117,7 +128,7 @@ export class ModelKeeper {
       await this.parts.publish(bundle, bytes);
       this.parts.onPublished(before?.modelId ?? '');
       await this.removeForgotten();
-      return true;
+      return 'installed';
     });
   }
 
@@ -197,7 +208,9 @@ export class ModelKeeper {
   }
 
   private record(bundle: ModelBundle, role: ModelRecord['role'], how: InstallHow, fileName: string): void {
-    const { modelId, createdAtNs } = bundle;
+    const { modelId } = bundle;
+    // Of a model that was made again, the first time counts: its file is the first one's.
+    const createdAtNs = this.records.get(modelId)?.createdAtNs ?? bundle.createdAtNs;
     this.rewrite({ modelId, fileName, createdAtNs, role, sinceNs: this.parts.clock.epochNs(), how });
   }
 
@@ -206,9 +219,12 @@ export class ModelKeeper {
     this.parts.journal?.model(record);
   }
 
-  /** After the registry no longer knows them, so that it never names a file that is gone. */
+  /** After the registry no longer knows them, so that it never names a file that is gone: a forgotten model may have been made again meanwhile. */
   private async removeForgotten(): Promise<void> {
-    for (const fileName of this.forgotten.splice(0)) if (fileName !== '') await this.parts.files?.remove(fileName);
+    const named = new Set([...this.records.values()].map(({ fileName }) => fileName));
+    for (const fileName of this.forgotten.splice(0)) {
+      if (fileName !== '' && !named.has(fileName)) await this.parts.files?.remove(fileName);
+    }
   }
 
   private forgetOld(): void {

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.js';
 import { OrchestratorError } from '../errors.js';
+import { wholeSecondNs } from '../market/timestamp.js';
 import type { ModelBundle } from '../model/bundle.js';
 import { decodeBundle, encodeBundle } from '../model/bundle-codec.js';
 import type { TestTokens } from '../retrain/test-tokens.js';
@@ -10,7 +11,7 @@ import type { TrainingLoop, TrainingWishes } from '../training/training-loop.js'
 import { TrainingResult } from '../training/training-result.js';
 import type { TrainingSeries } from '../training/training-series.js';
 import type { RolledBack } from './loop-events.js';
-import type { ModelKeeper } from './model-keeper.js';
+import type { InstallEnd, ModelKeeper } from './model-keeper.js';
 import { plainFigures } from './plain-figures.js';
 
 export interface PromotionParts {
@@ -114,10 +115,12 @@ export class Promotion {
     const { modelId } = decodeBundle(bytes);
     let final = verdict;
     let isDecided = false;
-    const decided = (isCarriedOut: boolean): void => {
+    const decided = (end: InstallEnd | 'carried-out'): void => {
       isDecided = true;
-      final = isCarriedOut ? verdict : overtaken(verdict);
-      spend();
+      if (end === 'kept') final = overtaken(verdict);
+      if (end === 'serves-already') final = unchanged(verdict, modelId);
+      // The same model on the same data is the same test once more: nothing new was looked at.
+      if (end !== 'serves-already') spend();
       this.recordVerdict(final, modelId, champion, clock.epochNs());
     };
     const told = (): void => onVerdict(final);
@@ -126,12 +129,12 @@ export class Promotion {
     try {
       if (verdict.installs !== null) await keeper.install(bytes, how(verdict), { ...against, decided, told });
       else {
-        await keeper.keep(bytes, () => decided(true));
+        await keeper.keep(bytes, () => decided('carried-out'));
         told();
       }
     } catch (error) {
       if (!isDecided) {
-        decided(false);
+        decided('kept');
         await journal?.flush();
         told();
       }
@@ -148,10 +151,11 @@ export class Promotion {
 }
 
 function newestOf(series: readonly TrainingSeries[]): bigint {
-  return series.reduce((newest, { bars }) => {
+  const newestNs = series.reduce((newest, { bars }) => {
     const last = bars.tsEventNs[bars.length - 1] ?? 0n;
     return last > newest ? last : newest;
   }, 0n);
+  return wholeSecondNs(newestNs);
 }
 
 function howOf(verdict: Verdict): InstallHow {
@@ -162,6 +166,11 @@ function howOf(verdict: Verdict): InstallHow {
 function overtaken(verdict: Verdict): Verdict {
   const sentence = `${verdict.sentence} Meanwhile the champion has changed or the model could not be stored, so it does not serve.`;
   return { ...verdict, verdict: 'overtaken', installs: null, sentence };
+}
+
+function unchanged(verdict: Verdict, modelId: string): Verdict {
+  const sentence = `${verdict.sentence} It is model ${modelId} once more, which serves already: nothing changes.`;
+  return { ...verdict, sentence };
 }
 
 function inPlace({ verdict }: Verdict): InstallHow {

@@ -5,6 +5,7 @@ import { AdmittedSignal } from '../inference/admission.js';
 import { AnswerDesk } from '../inference/answer-desk.js';
 import { type EvaluationConfig, SignalEvaluator } from '../inference/evaluator.js';
 import type { ServedModel } from '../inference/served-model.js';
+import { wholeSecondNs } from '../market/timestamp.js';
 import type { ModelBundle } from '../model/bundle.js';
 import type { VpinOptions } from '../orderflow/vpin.js';
 import { Evaluation } from '../shared-memory/evaluation.js';
@@ -61,7 +62,8 @@ export class RecomputedAnswers {
     const { signalId, instrumentId, side, timestampNs, userValues, asOf, degraded } = record;
     const isBarMissing = degraded === 'bar-missing';
     const event = { instrumentId, signal: side, timestamp: timestampNs, signalId };
-    return new AdmittedSignal(signalId, event, userValues, INSTRUMENT, asOf, asOfNs, null, isBarMissing);
+    const instantNs = wholeSecondNs(timestampNs);
+    return new AdmittedSignal(signalId, event, instantNs, userValues, INSTRUMENT, asOf, asOfNs, null, isBarMissing);
   }
 
   private recorded({ side, ordinal, rival }: SignalRecord, answer: (desk: AnswerDesk) => unknown): SignalRecord {

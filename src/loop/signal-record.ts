@@ -1,3 +1,4 @@
+import { wholeSecondNs } from '../market/timestamp.js';
 import type { SignalRecord } from '../state/records.js';
 import type { GivenAnswer } from './answer-book.js';
 import type { WatchedAnswer } from './champion-watch.js';
@@ -41,4 +42,9 @@ export function signalRecordOf(
 export function watchedAnswerOf(record: SignalRecord, isJudged: boolean): WatchedAnswer {
   const { modelId, confidence, modelAvailable, degraded, asOfNs, rival } = record;
   return { modelId, confidence, asOfNs, isModelAnswer: isJudged && modelAvailable && degraded === null, rival };
+}
+
+/** When the signal was decided; the record has the time that its sender gave. */
+export function instantOf({ timestampNs }: SignalRecord): bigint {
+  return wholeSecondNs(timestampNs);
 }

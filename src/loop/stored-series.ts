@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../clock.js';
 import { BarSeries } from '../market/bar.js';
+import { wholeSecondNs } from '../market/timestamp.js';
 import { type PrimarySignalName, primarySides } from '../primary/primary-signal.js';
 import type { StoredBars } from '../shared-memory/stored-bars.js';
 import type { SignalRecord } from '../state/records.js';
@@ -119,8 +120,9 @@ class Draft {
     const bar = asOf - this.first;
     if (bar < 0 || bar >= this.sides.length) return;
     // It should have seen a later bar, which came after it or never.
-    if (degraded === 'bar-missing' || (bar + 1 < this.sides.length && this.tsEventNs[bar + 1]! <= timestampNs)) return;
-    this.decidedNs[bar] = timestampNs;
+    const decidedNs = wholeSecondNs(timestampNs);
+    if (degraded === 'bar-missing' || (bar + 1 < this.sides.length && this.tsEventNs[bar + 1]! <= decidedNs)) return;
+    this.decidedNs[bar] = decidedNs;
     if (this.sides[bar] === 0) this.sideCount++;
     this.sides[bar] = side;
     this.firstSide = Math.min(this.firstSide, bar);

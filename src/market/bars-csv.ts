@@ -6,7 +6,7 @@ import { CsvError, parse } from 'csv-parse';
 import { OrchestratorError } from '../errors.js';
 import { createLogger } from '../log.js';
 import { BarSeries, findBarFault } from './bar.js';
-import { parseTimestampNs } from './timestamp.js';
+import { parseTimestampNs, wholeSecondNs } from './timestamp.js';
 
 export interface BarsCsvOptions {
   /** Named in messages only. */
@@ -24,6 +24,8 @@ export interface BarsFile {
   /** Added to every stamp of an open-stamped file; the median gap otherwise (0 for one row). */
   readonly intervalNs: bigint;
   readonly ignoredColumns: readonly string[];
+  /** Stamps within 1 ms before a whole second, taken as that second. */
+  readonly roundedCount: number;
 }
 
 const TIME_NAMES = new Set(['timestamp', 'date', 'time', 'ts_event', 'timestamp_utc']);
@@ -32,12 +34,16 @@ const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 
 /**
  * Bars from a CSV file, streamed, gzip allowed (`.gz`). Columns are found by name in any case; extra ones are ignored, with one warning
- * in the log; no volume column means volume unknown (NaN). Nothing is repaired: a fault throws with its `code`, line and column.
+ * in the log; no volume column means volume unknown (NaN). A stamp within 1 ms before a whole second is that second, told in the log.
+ * Nothing else is repaired: a fault throws with its `code`, line and column.
  */
 export async function readBarsCsv(path: string, options: BarsCsvOptions = {}): Promise<BarSeries> {
   const file = await loadBarsCsv(path, options);
   if (file.ignoredColumns.length > 0) {
     createLogger().warn({ columns: file.ignoredColumns }, 'columns of the bar file that were ignored');
+  }
+  if (file.roundedCount > 0) {
+    createLogger().warn({ stamps: file.roundedCount }, 'stamps just before a whole second that count as that second');
   }
   return file.bars;
 }
@@ -64,7 +70,8 @@ export async function loadBarsCsv(path: string, options: BarsCsvOptions = {}): P
     }
     for (let i = 0; i < stamps.length; i++) stamps[i] = stamps[i]! + intervalNs;
   }
-  return { bars: table.toSeries(stamps), timestampIs, intervalNs, ignoredColumns: table.ignoredColumns };
+  const { ignoredColumns, roundedCount } = table;
+  return { bars: table.toSeries(stamps), timestampIs, intervalNs, ignoredColumns, roundedCount };
 }
 
 /** The median gap between neighbours (the lower one of two), 0 for fewer than two stamps. */
@@ -103,6 +110,7 @@ async function readTable(path: string, table: BarTable): Promise<BarTable> {
 /** Rows as they arrive, checked one by one. */
 class BarTable {
   length = 0;
+  roundedCount = 0;
   ignoredColumns: readonly string[] = [];
   private readonly stamps: bigint[] = [];
   private readonly columns: number[][] = [[], [], [], [], []];
@@ -150,10 +158,12 @@ class BarTable {
   }
 
   private addRow(cells: readonly string[], line: number): void {
-    const stamp = parseTimestampNs(cells[this.timeColumn]!);
+    const given = parseTimestampNs(cells[this.timeColumn]!);
     const timeName = this.header![this.timeColumn]!;
-    if (stamp === null)
+    if (given === null)
       throw this.fault('BAD_TIMESTAMP', line, timeName, `"${cells[this.timeColumn]}" is no timestamp`);
+    const stamp = wholeSecondNs(given);
+    if (stamp !== given) this.roundedCount++;
     const before = this.stamps[this.length - 1];
     if (before !== undefined && stamp <= before) {
       throw this.fault('TIME_NOT_INCREASING', line, timeName, 'its time is not after the row before it');

@@ -4,7 +4,7 @@ import type { Bar, BarSeries } from './bar.js';
 export interface SignalEvent {
   readonly instrumentId: string;
   readonly signal: -1 | 0 | 1;
-  /** Nanoseconds since the epoch. The signal sees the stored bars that closed at or before it. */
+  /** Nanoseconds since the epoch. The signal sees the stored bars that closed at or before it; within 1 ms before a whole second it stands for that second. */
   readonly timestamp: bigint;
   /** Bars to merge into the store first, at least 100 when given. */
   readonly bars?: BarSeries | readonly Bar[];

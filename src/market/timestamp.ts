@@ -3,6 +3,17 @@ const ISO =
 const INTEGER = /^-?\d{1,19}$/;
 const NS_PER_MS = 1_000_000n;
 const NS_PER_MINUTE = 60_000_000_000n;
+const NS_PER_SECOND = 1_000_000_000n;
+
+/**
+ * The instant that is meant: 23:59:59.999…, as exchanges stamp the last moment of a bar, is the
+ * whole second that begins less than or exactly 1 ms later. Every other instant stays as it is.
+ */
+export function wholeSecondNs(ns: bigint): bigint {
+  const intoSecond = ns % NS_PER_SECOND;
+  const restNs = (intoSecond < 0n ? 0n : NS_PER_SECOND) - intoSecond;
+  return restNs <= NS_PER_MS ? ns + restNs : ns;
+}
 
 /**
  * Nanoseconds since the epoch, or null if the text is no timestamp or one that 64 bits of nanoseconds cannot hold. Accepts ISO 8601 (space or T, with or without a zone,

@@ -1,44 +1,50 @@
 import { createHash } from 'node:crypto';
-import { z } from 'zod';
 import { DECILE_COUNT } from '../drift/population-stability.js';
 import { OrchestratorError } from '../errors.js';
 import { TOXICITY_QUANTILES } from '../orderflow/toxicity.js';
 import type { RegimeScale } from '../regime/regime-inputs.js';
-import { BundleScorer, GOLDEN_ROW_COUNT, type ModelBundle } from './bundle.js';
-import { FOREST_DEPTH_MAX, type Forest, forestLength } from './forest.js';
+import { BUNDLE_FORMAT, type BundleFormat, BundleScorer, GOLDEN_ROW_COUNT, type ModelBundle } from './bundle.js';
+import { canonicalJson, parseHeader, sortedEntries } from './bundle-header.js';
+import { type Forest, forestLength } from './forest.js';
 
 /** Larger bundles are refused: every one must fit the slot it is served from. */
 export const MODEL_BYTES_MAX = 4 * 1024 * 1024;
 
-const FORMAT_VERSION = 4;
 const MAGIC = new TextEncoder().encode('ML4TBNDL');
+/** Magic, format and header bytes; in format 5 the time of making follows. */
 const PREFIX_BYTES = 16;
+const STAMP_BYTES = 8;
 const CHECKSUM_BYTES = 32;
+const ID_BYTES = 8;
 const ALIGNMENT = 8;
 
 /**
  * The file of a bundle, little endian:
  *
- *   magic "ML4TBNDL" · u32 format version · u32 header bytes · header (JSON, UTF-8) · padding to 8
+ *   magic "ML4TBNDL" · u32 format version · u32 header bytes · i64 time of making · header (JSON, UTF-8) · padding to 8
  *   forest: threshold f32[] · leaf f32[] · feature u16[] · padding to 8
  *   golden rows f32[64 × columns] · padding to 8 · golden confidences f64[64]
  *   toxicity quantiles f64[instruments × 101] · regime scales f64[instruments × 4], in the order of the names in the header
  *   feature deciles f64[columns × 9]
  *   SHA-256 of everything before it
+ *
+ * The model id is the start of the SHA-256 of everything but the time of making and that checksum: the same training gives the same id at any time.
+ * Format 4 has the time in its header, and the start of the checksum as its model id.
  */
 export function encodeBundle(content: Omit<ModelBundle, 'modelId'> & { readonly modelId?: string }): Uint8Array {
-  const { forest, goldenRows, goldenConfidences, modelId: _derived, ...described } = content;
-  const { regime, toxicityQuantiles, featureDeciles, ...header } = described;
+  const { forest, goldenRows, goldenConfidences, modelId: _derived, formatVersion, ...described } = content;
+  const { regime, toxicityQuantiles, featureDeciles, createdAtNs, ...header } = described;
   const quantiles = sortedEntries(toxicityQuantiles);
   const scales = sortedEntries(regime?.scales ?? {});
   const text = canonicalJson({
     ...header,
+    ...(formatVersion === 4 && { createdAtNs }),
     forest: forestShape(forest),
     toxicityQuantiles: quantiles.map(([name]) => name),
     regime: regime === null ? null : { ...regime, scales: scales.map(([name]) => name) },
   });
   const sections = [
-    prefix(new TextEncoder().encode(text)),
+    prefix(formatVersion, createdAtNs, new TextEncoder().encode(text)),
     concatenate([bytesOf(forest.threshold), bytesOf(forest.leaf), bytesOf(forest.feature)]),
     bytesOf(goldenRows),
     bytesOf(goldenConfidences),
@@ -69,16 +75,18 @@ export function decodeBundle(bytes: Uint8Array): ModelBundle {
   if (!MAGIC.every((byte, index) => body[index] === byte)) throw corrupt('it is no model bundle');
   if (!equal(sha256(body), bytes.subarray(body.length))) throw corrupt('its checksum differs');
   const view = new DataView(body.buffer, body.byteOffset);
-  const version = view.getUint32(8, true);
-  if (version !== FORMAT_VERSION) {
-    throw new OrchestratorError(
-      'MODEL_VERSION_UNKNOWN',
-      `bundle format ${version}; this build reads ${FORMAT_VERSION}`,
-      { field: 'model' },
-    );
-  }
-  const headerEnd = PREFIX_BYTES + view.getUint32(12, true);
-  const { forest: shape, regime: named, ...header } = parseHeader(body.subarray(PREFIX_BYTES, headerEnd));
+  const formatVersion = readFormat(view);
+  const headerStart = prefixBytes(formatVersion);
+  if (body.length < headerStart) throw corrupt('it is cut short');
+  const headerEnd = headerStart + view.getUint32(12, true);
+  const {
+    forest: shape,
+    regime: named,
+    createdAtNs: stamped,
+    ...header
+  } = parseHeader(body.subarray(headerStart, headerEnd));
+  const createdAtNs = formatVersion === 4 ? stamped : view.getBigInt64(PREFIX_BYTES, true);
+  if (createdAtNs === undefined) throw corrupt('it does not say when it was made');
   const cursor = new Cursor(body, aligned(headerEnd));
   const length = forestLength(shape.treeCount, shape.depth);
   const forest: Forest = {
@@ -98,13 +106,19 @@ export function decodeBundle(bytes: Uint8Array): ModelBundle {
   if (!cursor.atEnd) throw corrupt('its length differs');
   if (header.featureNames.length !== shape.featureCount) throw corrupt('its features and its trees differ');
   if (forest.feature.some((entry) => entry >= 2 * shape.featureCount)) throw corrupt('a split uses an unknown feature');
-  const modelId = Buffer.from(bytes.subarray(body.length, body.length + 8)).toString('hex');
+  const digest =
+    formatVersion === 4
+      ? bytes.subarray(body.length)
+      : sha256(body.subarray(0, PREFIX_BYTES), body.subarray(PREFIX_BYTES + STAMP_BYTES));
+  const modelId = Buffer.from(digest.subarray(0, ID_BYTES)).toString('hex');
   const bundle: ModelBundle = Object.freeze({
     ...header,
+    createdAtNs,
     toxicityQuantiles,
     regime,
     featureDeciles,
     modelId,
+    formatVersion,
     forest,
     goldenRows,
     goldenConfidences,
@@ -113,115 +127,9 @@ export function decodeBundle(bytes: Uint8Array): ModelBundle {
   return bundle;
 }
 
-const bigint = z
-  .string()
-  .regex(/^-?\d+$/)
-  .transform(BigInt);
-/** JSON has no NaN: an undefined metric is null in the file. */
-const metric = z
-  .number()
-  .nullable()
-  .transform((value) => value ?? Number.NaN);
-
-const fraction = z.number().min(0).max(1);
 const SCALE_FIELDS = ['returnMean', 'returnDeviation', 'logVolatilityMean', 'logVolatilityDeviation'] as const;
 
-const headerSchema = z.object({
-  kind: z.enum(['trees', 'base-rate']),
-  createdAtNs: bigint,
-  featureNames: z.array(z.string()),
-  featureFingerprint: z.string(),
-  labels: z.object({
-    ptMultiplier: z.number(),
-    slMultiplier: z.number(),
-    maxHoldingBars: z.number(),
-    touch: z.enum(['close', 'high-low']),
-    entry: z.enum(['signal-close', 'next-open']),
-    costBps: z.number(),
-    minReturn: z.number(),
-    labelCost: z.enum(['gross', 'net']),
-  }),
-  trainingStartNs: bigint,
-  trainingEndNs: bigint,
-  instrumentIds: z.array(z.string()),
-  baseRate: z.number().min(0).max(1),
-  seed: z.number(),
-  boosterParameters: z.record(z.string(), z.number()),
-  rounds: z.number(),
-  calibration: z.object({ baseMargin: z.number(), lambda: z.number().min(0).max(1) }),
-  evidence: z.enum(['none', 'provisional', 'forced', 'strict']),
-  edge: z.object({ intercept: z.number(), slope: z.number(), squareWon: z.number(), squareLost: z.number() }),
-  regime: z
-    .object({
-      stateCount: z.int().min(1).max(3),
-      names: z.array(z.enum(['volatile', 'trending', 'reverting', 'ranging'])),
-      weights: z.array(fraction),
-      stationary: z.array(fraction),
-      transition: z.array(fraction),
-      mean: z.array(z.number()),
-      variance: z.array(z.number().positive()),
-      scales: z.array(z.string()),
-    })
-    .refine(({ stateCount: n, names, weights, stationary, transition, mean, variance }) =>
-      [
-        names.length,
-        weights.length,
-        stationary.length,
-        transition.length / n,
-        mean.length / 2,
-        variance.length / 2,
-      ].every((size) => size === n),
-    )
-    .nullable(),
-  toxicityQuantiles: z.array(z.string()),
-  importance: z.record(z.string(), z.number()),
-  metrics: z.object({
-    nFolds: z.number(),
-    nSamples: z.number(),
-    effectiveN: metric,
-    accuracy: metric,
-    majorityAccuracy: metric,
-    auc: metric,
-    logLoss: metric,
-    baseRateLogLoss: metric,
-    brier: metric,
-    baseRateBrier: metric,
-  }),
-  meanConcurrency: z.number().min(1),
-  detectors: z
-    .object({
-      labelsPerFalseAlarm: z.number().positive(),
-      skillThreshold: z.number().positive().nullable(),
-      rateThreshold: z.number().positive(),
-      rateAllowance: z.number().min(0),
-      verified: z.object({ labels: z.number(), lower: z.number(), upper: z.number() }),
-    })
-    .nullable(),
-  forest: z.object({
-    baseMargin: z.number(),
-    depth: z.int().min(1).max(FOREST_DEPTH_MAX),
-    treeCount: z.int().min(0).max(1_000_000),
-    featureCount: z.int().min(1).max(0x7fff),
-  }),
-});
-
-/** Keys sorted, bigint as decimal strings: equal content is equal bytes, whoever put it together. */
-function canonicalJson(content: object): string {
-  return JSON.stringify(content, (_key, value: unknown) => {
-    if (typeof value === 'bigint') return value.toString();
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-    return Object.fromEntries(sortedEntries(value as Record<string, unknown>));
-  });
-}
-
 type ForestShape = Pick<Forest, 'baseMargin' | 'depth' | 'treeCount' | 'featureCount'>;
-
-/** The header as it is in the file: of what is kept by instrument, only the names. */
-type FileHeader = z.output<typeof headerSchema>;
-
-function sortedEntries<T>(record: Readonly<Record<string, T>>): [string, T][] {
-  return Object.entries(record).sort(([a], [b]) => (a < b ? -1 : 1));
-}
 
 function scaleOf([returnMean, returnDeviation, logVolatilityMean, logVolatilityDeviation]: Float64Array): RegimeScale {
   return {
@@ -230,14 +138,6 @@ function scaleOf([returnMean, returnDeviation, logVolatilityMean, logVolatilityD
     logVolatilityMean: logVolatilityMean!,
     logVolatilityDeviation: logVolatilityDeviation!,
   };
-}
-
-function parseHeader(bytes: Uint8Array): FileHeader {
-  try {
-    return headerSchema.parse(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)));
-  } catch (error) {
-    throw new OrchestratorError('MODEL_CORRUPT', 'the bundle header cannot be read', { field: 'model', cause: error });
-  }
 }
 
 function forestShape(forest: Forest): ForestShape {
@@ -287,14 +187,30 @@ class Cursor {
   }
 }
 
-function prefix(header: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(PREFIX_BYTES + header.length);
+function prefix(formatVersion: BundleFormat, createdAtNs: bigint, header: Uint8Array): Uint8Array {
+  const start = prefixBytes(formatVersion);
+  const bytes = new Uint8Array(start + header.length);
   const view = new DataView(bytes.buffer);
   bytes.set(MAGIC);
-  view.setUint32(8, FORMAT_VERSION, true);
+  view.setUint32(8, formatVersion, true);
   view.setUint32(12, header.length, true);
-  bytes.set(header, PREFIX_BYTES);
+  if (formatVersion !== 4) view.setBigInt64(PREFIX_BYTES, createdAtNs, true);
+  bytes.set(header, start);
   return bytes;
+}
+
+function prefixBytes(formatVersion: BundleFormat): number {
+  return formatVersion === 4 ? PREFIX_BYTES : PREFIX_BYTES + STAMP_BYTES;
+}
+
+function readFormat(view: DataView): BundleFormat {
+  const version = view.getUint32(8, true);
+  if (version === 4 || version === BUNDLE_FORMAT) return version;
+  throw new OrchestratorError(
+    'MODEL_VERSION_UNKNOWN',
+    `bundle format ${version}; this build reads 4 and ${BUNDLE_FORMAT}`,
+    { field: 'model' },
+  );
 }
 
 function aligned(position: number): number {
@@ -313,8 +229,10 @@ function concatenate(parts: readonly Uint8Array[]): Uint8Array {
   return new Uint8Array(Buffer.concat(parts));
 }
 
-function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest();
+function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
 }
 
 function equal(a: Uint8Array, b: Uint8Array): boolean {

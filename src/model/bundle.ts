@@ -20,10 +20,16 @@ export interface BundleMetrics {
   readonly baseRateBrier: number;
 }
 
+/** Of the file that a bundle is written as. In format 4 the model id depends on when the model was made, too. */
+export type BundleFormat = 4 | 5;
+/** What new bundles are written as. */
+export const BUNDLE_FORMAT = 5 satisfies BundleFormat;
+
 /** What a bundle says about itself beside its numbers. */
 export interface BundleHeader {
   /** 'base-rate': no trees, every confidence is the base rate. */
   readonly kind: 'trees' | 'base-rate';
+  /** When it was made. No part of what `modelId` is derived from, but in files of format 4. */
   readonly createdAtNs: bigint;
   readonly featureNames: readonly string[];
   readonly featureFingerprint: string;
@@ -56,9 +62,11 @@ export interface BundleHeader {
   readonly featureDeciles: readonly Float64Array[];
 }
 
-/** Everything one answer depends on. Immutable; `modelId` is derived from the content, so equal ids mean equal bytes. */
+/** Everything one answer depends on. Immutable; `modelId` is derived from the content, so equal ids mean equal bytes but for the time of making. */
 export interface ModelBundle extends BundleHeader {
   readonly modelId: string;
+  /** Kept, so that a bundle that was read is written again as it was. */
+  readonly formatVersion: BundleFormat;
   readonly forest: Forest;
   /** Encoded rows and the confidences they must give, checked whenever the bundle is loaded. */
   readonly goldenRows: Float32Array;

@@ -10,7 +10,7 @@ const CURRENT_FILE = 'current';
 const MODEL_FILE = /^\d{20}-[0-9a-f]{16}\.ml4t$/;
 
 /**
- * Model bundles in one directory: immutable files named by creation time and id, and a `current` pointer to the one in service.
+ * Model bundles in one directory: immutable files named by the time of their first making and their id, and a `current` pointer to the one in service.
  * Every file is written under another name, synced, renamed into place, and the directory synced, so a crash leaves the old state or the new one.
  */
 export class ModelPersistence {
@@ -19,10 +19,9 @@ export class ModelPersistence {
     private readonly logger: Logger,
   ) {}
 
-  /** Stores the bundle, points `current` at it and forgets all but the newest five. Throws what {@link decodeBundle} throws, or MODEL_NOT_SAVED. */
+  /** Stores the bundle, points `current` at it and forgets all but the newest five. What is stored, as {@link store} says. Throws what {@link decodeBundle} throws, or MODEL_NOT_SAVED. */
   async save(bytes: Uint8Array): Promise<ModelBundle> {
-    const bundle = decodeBundle(bytes);
-    const name = await this.store(bytes);
+    const { name, bundle } = await this.put(bytes);
     try {
       await this.replace(CURRENT_FILE, new TextEncoder().encode(`${name}\n`));
       await this.forgetOld(name);
@@ -32,16 +31,40 @@ export class ModelPersistence {
     return bundle;
   }
 
-  /** Stores a file and leaves `current` alone. Its name; throws as {@link save} does. */
+  /** Stores a file and leaves `current` alone. A model has one file: one that was made again is not written again. Its name; throws as {@link save} does. */
   async store(bytes: Uint8Array): Promise<string> {
-    const name = fileNameOf(decodeBundle(bytes));
+    return (await this.put(bytes)).name;
+  }
+
+  private async put(bytes: Uint8Array): Promise<{ name: string; bundle: ModelBundle }> {
+    const bundle = decodeBundle(bytes);
     try {
       await mkdir(this.directory, { recursive: true });
-      await this.replace(name, bytes);
+      const known = await this.nameOf(bundle.modelId);
+      const stored = known === null ? null : await this.readIntact(known, bundle.modelId);
+      const name = known ?? fileNameOf(bundle);
+      // A damaged file is replaced under its name, which records may hold.
+      if (stored === null) await this.replace(name, bytes);
+      // A crash may have come between a file and its directory.
+      else await this.syncDirectory();
+      return { name, bundle: stored ?? bundle };
     } catch (error) {
       throw this.notSaved(error);
     }
-    return name;
+  }
+
+  private async nameOf(modelId: string): Promise<string | null> {
+    return (await this.list()).find((name) => name.endsWith(`-${modelId}.ml4t`)) ?? null;
+  }
+
+  /** null for a file that does not hold this model whole. */
+  private async readIntact(name: string, modelId: string): Promise<ModelBundle | null> {
+    try {
+      const bundle = decodeBundle(await this.read(name));
+      return bundle.modelId === modelId ? bundle : null;
+    } catch {
+      return null;
+    }
   }
 
   /** The bundle `current` points at, or null: then nothing was stored yet, or it is damaged or gone, which is logged with its code. Never throws for what is on disk. */

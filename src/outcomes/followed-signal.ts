@@ -10,7 +10,7 @@ export interface FollowedSignal<P> {
   /** Its index in the feature store; −1 for one without bars. */
   readonly instrument: number;
   readonly side: -1 | 1;
-  /** When it was decided: its outcome begins with the first bar that opens then or later. */
+  /** When it was decided, as `wholeSecondNs` takes its timestamp: its outcome begins with the first bar that opens then or later. */
   readonly timestampNs: bigint;
   /** Sequence of the newest bar it saw; −1 for none. */
   readonly asOf: number;

@@ -3,6 +3,7 @@ import { HISTORY_BARS_MIN } from '../features/feature-columns.js';
 import { invariant } from '../invariant.js';
 import { type Bar, BarSeries, checkBarShape, checkBars, findBarFault } from '../market/bar.js';
 import { INSTRUMENT_ID_BYTES_MAX, isInstrumentId } from '../market/instrument-id.js';
+import { RoundedTimes, roundCloses } from '../market/rounded-times.js';
 import { VpinIndicator } from '../orderflow/vpin.js';
 import {
   type FeatureStoreViews,
@@ -29,9 +30,11 @@ export class FeatureStoreWriter {
   private readonly views: FeatureStoreViews;
   private readonly rings: InstrumentRing[] = [];
   private readonly indices = new Map<string, number>();
+  private readonly times: RoundedTimes;
 
   constructor(private readonly options: FeatureStoreOptions) {
-    const { instrumentsMax, barsPerInstrument } = options;
+    const { instrumentsMax, barsPerInstrument, times = new RoundedTimes() } = options;
+    this.times = times;
     const buffer = new SharedArrayBuffer(featureStoreBytes(instrumentsMax, barsPerInstrument));
     this.shared = { buffer, instrumentsMax, barsPerInstrument };
     this.views = viewFeatureStore(this.shared);
@@ -65,9 +68,10 @@ export class FeatureStoreWriter {
     return this.indices.get(instrumentId) ?? UNKNOWN_INSTRUMENT;
   }
 
-  /** Adds one bar; an equal one that is known is skipped. Throws the bar's fault, BAR_CONFLICT, BAR_OUT_OF_ORDER or as {@link register}, leaving the store as it was. */
-  append(instrumentId: string, bar: Bar): void {
-    checkBarShape(bar, 'bar');
+  /** Adds one bar, its close as {@link RoundedTimes} takes it; an equal one that is known is skipped. Throws the bar's fault, BAR_CONFLICT, BAR_OUT_OF_ORDER or as {@link register}, leaving the store as it was. */
+  append(instrumentId: string, given: Bar): void {
+    checkBarShape(given, 'bar');
+    const bar = this.rounded(given);
     this.checkTime(bar.tsEventNs, 'bar');
     const fault = findBarFault(bar.open, bar.high, bar.low, bar.close, bar.volume);
     if (fault) throw new OrchestratorError(fault.code, `bar: ${fault.reason}`, { field: `bar.${fault.column}` });
@@ -77,7 +81,8 @@ export class FeatureStoreWriter {
 
   /** Adds the bars that are new, all of them or, if one is refused, none. Throws as {@link append} does, and TOO_FEW_BARS below 100. */
   merge(instrumentId: string, bars: BarSeries | readonly Bar[]): void {
-    const series = bars instanceof BarSeries ? bars : toSeries(bars);
+    const given = bars instanceof BarSeries ? bars : toSeries(bars);
+    const series = roundCloses(given, (closeNs) => this.times.round('bars', closeNs));
     if (series.length < HISTORY_BARS_MIN) {
       throw new OrchestratorError(
         'TOO_FEW_BARS',
@@ -98,6 +103,13 @@ export class FeatureStoreWriter {
     for (const bar of fresh) ring.push(bar);
   }
 
+  private rounded(bar: Bar): Bar {
+    const tsEventNs = this.times.round('bars', bar.tsEventNs);
+    if (tsEventNs === bar.tsEventNs) return bar;
+    const { open, high, low, close, volume } = bar;
+    return { tsEventNs, open, high, low, close, volume };
+  }
+
   private checkTime(tsEventNs: bigint, field: string): void {
     const { latestNs } = this.options;
     if (latestNs === undefined || tsEventNs <= latestNs()) return;
@@ -107,6 +119,11 @@ export class FeatureStoreWriter {
   /** Sequence of the newest stored bar that closed at or before the instant; −1 when there is none. */
   asOf(instrument: number, timestampNs: bigint): number {
     return this.rings[instrument]?.asOf(timestampNs) ?? -1;
+  }
+
+  /** Close of the next bar, one interval after the newest, if the instant has reached it but not the one after; null otherwise, also where the bars have no interval. */
+  dueNs(instrument: number, instantNs: bigint): bigint | null {
+    return this.rings[instrument]?.dueNs(instantNs) ?? null;
   }
 
   /** When the bar closed; 0 for a bar that is not stored. */

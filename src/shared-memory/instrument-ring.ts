@@ -2,6 +2,9 @@ import { OrchestratorError } from '../errors.js';
 import { HISTORY_BARS_MIN, logReturn, volatilityAt } from '../features/feature-columns.js';
 import { invariant } from '../invariant.js';
 import type { Bar } from '../market/bar.js';
+import { barIntervalNs } from '../market/bar-interval.js';
+import type { RoundedTimes } from '../market/rounded-times.js';
+import { wholeSecondNs } from '../market/timestamp.js';
 import { VpinIndicator, type VpinOptions } from '../orderflow/vpin.js';
 import { type FeatureStoreViews, publishedAt, type StoredColumns } from './feature-store-layout.js';
 import { BAR_VALUES, type StoredBars } from './stored-bars.js';
@@ -16,6 +19,8 @@ export interface FeatureStoreOptions {
   readonly vpin: VpinOptions;
   /** A bar that closes later than this is refused: it would outdate everything else. Asked with every bar; absent: nothing is refused. */
   readonly latestNs?: () => bigint;
+  /** Counts the closes that are taken as the whole second they lie just before; absent: nobody asks for the count. */
+  readonly times?: RoundedTimes;
   /** Called after each bar that was added and published, not for restored ones. */
   readonly onAppended?: (instrument: number, sequence: number) => void;
 }
@@ -33,6 +38,8 @@ export class InstrumentRing {
   private readonly columns: Omit<StoredColumns, 'base' | 'mask'>;
   /** Nanoseconds since the bar before; NaN for the first. */
   private readonly interval: Float64Array;
+  /** What was worked out last, and up to which bar. */
+  private knownInterval: { readonly bar: number; readonly ns: bigint | null } = { bar: -1, ns: null };
   private readonly onAppended: FeatureStoreOptions['onAppended'];
 
   constructor(
@@ -97,10 +104,12 @@ export class InstrumentRing {
     for (let k = skipped; k < count; k++) {
       const slot = (firstSequence + k) & this.mask;
       const at = this.base + slot;
-      this.views.tsEventNs[at] = columns.tsEventNs[k]!;
+      // Another version may have stored closes as they came; sent again, such a bar has to be known.
+      const closeNs = wholeSecondNs(columns.tsEventNs[k]!);
+      this.views.tsEventNs[at] = closeNs;
       this.views.open[at] = columns.open[k]!;
       const before = columns.tsEventNs[k - 1];
-      this.interval[slot] = before === undefined ? Number.NaN : Number(columns.tsEventNs[k]! - before);
+      this.interval[slot] = before === undefined ? Number.NaN : Number(closeNs - wholeSecondNs(before));
     }
     // As bytes: a number may lose which NaN it was.
     for (const name of BAR_VALUES) {
@@ -153,6 +162,25 @@ export class InstrumentRing {
       else above = middle;
     }
     return below;
+  }
+
+  dueNs(instantNs: bigint): bigint | null {
+    if (this.newest < 0) return null;
+    const newestNs = this.tsEventNs(this.newest);
+    if (instantNs <= newestNs) return null;
+    const intervalNs = this.intervalNs;
+    if (intervalNs === null || instantNs < newestNs + intervalNs || instantNs >= newestNs + 2n * intervalNs)
+      return null;
+    return newestNs + intervalNs;
+  }
+
+  /** Of the bars up to the newest; null where they have none. */
+  private get intervalNs(): bigint | null {
+    if (this.newest !== this.knownInterval.bar) {
+      const times = { base: this.base, mask: this.mask, tsEventNs: this.views.tsEventNs };
+      this.knownInterval = { bar: this.newest, ns: barIntervalNs(times, this.newest, this.oldest) };
+    }
+    return this.knownInterval.ns;
   }
 
   tsEventNs(sequence: number): bigint {

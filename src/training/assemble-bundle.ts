@@ -3,6 +3,7 @@ import type { DetectorPlan } from '../drift/detector-plan.js';
 import { featureQuantiles } from '../drift/population-stability.js';
 import { averageUniqueness } from '../labeling/uniqueness.js';
 import {
+  BUNDLE_FORMAT,
   type BundleHeader,
   type BundleMetrics,
   BundleScorer,
@@ -55,6 +56,7 @@ export function assembleBundle(parts: BundleParts): Uint8Array {
   const features = featureSetOf(plan);
   const window = windowOf(set, rows);
   return encodeBundle({
+    formatVersion: BUNDLE_FORMAT,
     kind,
     createdAtNs,
     featureNames: features.names,

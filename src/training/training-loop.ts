@@ -8,7 +8,7 @@ import { decodeBundle } from '../model/bundle-codec.js';
 import type { TrainingProgress } from './train-model.js';
 import type { TrainingPlan } from './training-plan.js';
 import { TrainingResult } from './training-result.js';
-import type { TrainingSeries } from './training-series.js';
+import { atWholeSeconds, type TrainingSeries } from './training-series.js';
 import { type Reply, type TrainingService, toSeriesMessage } from './training-service.js';
 import type { TrialRequest, TrialResult } from './trial.js';
 
@@ -97,8 +97,8 @@ export class TrainingLoop {
     const before = this.tail;
     const turn = Promise.race([before, abortOf(signal)]).then(() =>
       work({
-        train: (series, options = {}) => this.trainNow(listed(series), options, signal),
-        try: (series, models, budget) => this.tryNow(listed(series), models, budget, signal),
+        train: (series, options = {}) => this.trainNow(this.rounded(listed(series)), options, signal),
+        try: (series, models, budget) => this.tryNow(this.rounded(listed(series)), models, budget, signal),
       }),
     );
     this.tail = Promise.allSettled([before, turn]);
@@ -145,6 +145,17 @@ export class TrainingLoop {
       port1.close();
       signal.removeEventListener('abort', onAbort);
     }
+  }
+
+  /** With times as live bars and signals have them. */
+  private rounded(series: readonly TrainingSeries[]): readonly TrainingSeries[] {
+    return series.map((one) => {
+      const rounded = atWholeSeconds(one);
+      const { instrumentId } = one;
+      if (rounded !== one)
+        this.options.logger.warn({ instrumentId }, 'times just before a whole second count as that second');
+      return rounded;
+    });
   }
 
   private tryNow(

@@ -1,6 +1,8 @@
 import { OrchestratorError } from '../errors.js';
 import type { BarSeries } from '../market/bar.js';
 import { isInstrumentId } from '../market/instrument-id.js';
+import { roundCloses } from '../market/rounded-times.js';
+import { wholeSecondNs } from '../market/timestamp.js';
 import { VpinIndicator, type VpinOptions } from '../orderflow/vpin.js';
 import { type PrimarySignalName, primarySides } from '../primary/primary-signal.js';
 
@@ -34,6 +36,16 @@ export function seriesBefore(series: TrainingSeries, endNs: bigint): TrainingSer
       features: Object.fromEntries(Object.entries(features).map(([name, values]) => [name, values.subarray(0, count)])),
     }),
   };
+}
+
+/** The series with closes and decisions as live ones are taken; the series itself where nothing changes. */
+export function atWholeSeconds(series: TrainingSeries): TrainingSeries {
+  const bars = roundCloses(series.bars);
+  const { decidedNs } = series;
+  if (decidedNs?.some((ns) => wholeSecondNs(ns) !== ns)) {
+    return { ...series, bars, decidedNs: decidedNs.map(wholeSecondNs) };
+  }
+  return bars === series.bars ? series : { ...series, bars };
 }
 
 /** Scales and quantiles are kept by instrument, under its name as a key: each may come but once, and not under a name no record can hold. */

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { BarSeries } from '../../src/market/bar.js';
+import { BarSeries } from '../../src/market/bar.js';
 import { MINUTE_NS, randomBars } from '../support/market.js';
 
 const ROOT = resolve(fileURLToPath(import.meta.url), '../../../..');
@@ -41,7 +41,7 @@ function csvOf(name: string, bars: BarSeries): string {
 }
 
 interface Report {
-  bars: { count: number; trained: number; replayed: number };
+  bars: { count: number; trained: number; replayed: number; roundedCount: number };
   labels: { signals: number; profit: number; stop: number; timeout: number; censored: number; noVolatility: number };
   folds: { nTrain: number; nTest: number; testStartNs: string }[];
   metrics: { logLoss: number; baseRateLogLoss: number; baseRate: number };
@@ -104,12 +104,11 @@ test('run --json prints one document with every part, and --out every enriched s
   for (const { asOfNs, signalEvent } of answers) assert.ok(BigInt(asOfNs) <= BigInt(signalEvent.timestamp));
 });
 
-test('run again gives the same figures but for the latencies and the model id, which holds its creation time', () => {
+test('run again gives the same figures and the same model id, and other latencies', () => {
   const [first, second] = [bundled, ml4t('run', '--json', '--bars', BUNDLED)].map(({ stdout }) => {
     const report = JSON.parse(stdout) as Report;
     return JSON.stringify({
       ...report,
-      promotion: report.promotion.sentence,
       live: { ...report.live, latencyNs: null },
     });
   });
@@ -162,6 +161,30 @@ test('a primary signal from a file is replayed at its own instants', () => {
   }
 });
 
+test('bars and sides at 59.999 run as those at the whole minute, and it is told', () => {
+  const bars = randomBars(1600, 8);
+  const MS_NS = 1_000_000n;
+  const [whole, early] = [0n, MS_NS].map((shortNs) => {
+    const file = csvOf(
+      `closes-${shortNs}.csv`,
+      BarSeries.from({ ...bars, tsEventNs: bars.tsEventNs.map((closeNs) => closeNs + MINUTE_NS - shortNs) }),
+    );
+    const sides = Array.from(bars.tsEventNs, (closeNs, k) => `${closeNs - shortNs},${k % 3 === 0 ? -1 : 1}`);
+    const primary = join(directory, `sides-${shortNs}.csv`);
+    writeFileSync(primary, ['timestamp,side', ...sides].join('\n'));
+    const run = ['run', '--bars', file, '--instrument', 'X', '--timestamp-is', 'close', '--primary', primary];
+    return { report: JSON.parse(ml4t(...run, '--json').stdout) as Report, text: ml4t(...run).stdout };
+  });
+  const figures = ({ folds, metrics, labels, live }: Report): unknown => [folds, metrics, labels, live.returns];
+  assert.equal(figures(early!.report), figures(whole!.report));
+  assert.equal(
+    [whole, early].map((one) => one!.report.bars.roundedCount),
+    [0, 3200],
+  );
+  assert.match(early!.text, /3,200 times within 1 ms before a whole second/);
+  assert.not.match(whole!.text, /whole second/);
+});
+
 test('cost lowers net returns by exactly itself', () => {
   const returns = [bundled, ml4t('run', '--json', '--bars', BUNDLED, '--cost-bps', '2')].map(
     ({ stdout }) => (JSON.parse(stdout) as Report).live.returns.equalWeight,
@@ -187,6 +210,15 @@ test('train stores a model that inspect verifies', () => {
   assert.ok(Object.values(json.toxicityQuantiles).every((quantiles) => quantiles.length === 101));
   assert.is(json.modelId, modelId);
   assert.is(json.featureNames.length, 14);
+
+  const before = readdirSync(models);
+  const repeated = JSON.parse(ml4t('train', '--model-dir', models, '--json').stdout) as {
+    modelId: string;
+    verdict: { sentence: string };
+  };
+  assert.is(repeated.modelId, modelId);
+  assert.match(repeated.verdict.sentence, /once more, which serves already: nothing changes/);
+  assert.equal(readdirSync(models), before);
 
   const bytes = readFileSync(join(models, file));
   bytes[bytes.length >> 1] = bytes[bytes.length >> 1]! ^ 1;

@@ -285,6 +285,9 @@ function targetOf(orchestrator: ML4TOrchestrator): BusTarget {
     addBar: (instrumentId, bar) => orchestrator.addBar(instrumentId, bar),
     mergeBars: () => assert.unreachable('nothing is merged here'),
     submit: (event) => ({ asOf: -1, answer: orchestrator.processSignal(event) }),
+    asOf: () => assert.unreachable('nothing waits here') as never,
+    dueNs: () => null,
+    newestNs: () => 0n,
     durable: async () => undefined,
   };
 }

@@ -20,7 +20,7 @@ await withRedis('what every bus promises, of streams', (base) => {
       const settings = { ...base, partition: `ml4t-test-${process.pid}-${opened++}` };
       const dialect = openDialect({ redis: settings, userFeatures: [] });
       const parts = { settings, dialect, clock: systemClock, logger: silentLogger, position: null };
-      const bus = new StreamBus({ ...parts, target });
+      const bus = new StreamBus({ ...parts, target, awaitBarMs: 500 });
       const clients: StreamClient[] = [];
       const another = (): StreamClient => {
         const client = new StreamClient(settings, dialect);

@@ -24,11 +24,11 @@ interface Published {
   readonly bytes: Uint8Array;
 }
 
-/** Bundles that differ in when they were made, and so in their ids. */
+/** Bundles that differ in their seeds, and so in their ids. */
 async function bundles(count: number): Promise<Published[]> {
   const trained = await fastTrainedBundle();
   return Array.from({ length: count }, (_, k) => {
-    const bundle = relabelled(trained, { createdAtNs: BigInt(k + 1) });
+    const bundle = relabelled(trained, { seed: k + 1 });
     return { bundle, bytes: encodeBundle(bundle) };
   });
 }

@@ -43,11 +43,17 @@ const base = join(root, 'base');
 
 /** Operations on files while a model is installed: the directory made, the file opened, written, synced, renamed, its directory opened and synced. */
 const FILE_STEPS = 7;
-const KILLS: StepKill[] = [
-  ...Array.from({ length: FILE_STEPS }, (_, fileStep) => ({ fileStep })),
-  // The last file operation, then the registry's commit, at some instant of it.
-  ...COMMIT_KILLS_MS.map((thenMs) => ({ fileStep: FILE_STEPS - 1, thenMs })),
-];
+/** While a model whose file is there is installed: the directory made, opened and synced. */
+const KNOWN_FILE_STEPS = 3;
+const KILLS = killsAt(FILE_STEPS);
+
+function killsAt(fileSteps: number): StepKill[] {
+  return [
+    ...Array.from({ length: fileSteps }, (_, fileStep) => ({ fileStep })),
+    // The last file operation, then the registry's commit, at some instant of it.
+    ...COMMIT_KILLS_MS.map((thenMs) => ({ fileStep: fileSteps - 1, thenMs })),
+  ];
+}
 
 function nameOf({ fileStep, thenMs, event }: StepKill): string {
   if (event !== undefined) return `in a listener of ${event}`;
@@ -88,12 +94,7 @@ test('a process killed at any step of installing a model leaves the old champion
 });
 
 test('a process killed at any step of a rollback leaves one of the two champions, and the verdict is there exactly when the registry says so', async () => {
-  for (const kill of [
-    { fileStep: 4 },
-    ...KILLS.slice(FILE_STEPS - 1),
-    { event: 'modelSwapped' },
-    { event: 'rolledBack' },
-  ]) {
+  for (const kill of [...killsAt(KNOWN_FILE_STEPS), { event: 'modelSwapped' }, { event: 'rolledBack' }]) {
     const dataDir = await killedAt(base, 'rollback', kill);
     const { verdicts } = await storedDecisions(dataDir);
     const orchestrator = await started(dataDir, 'rollback');

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { OrchestratorError } from '../../src/errors.js';
-import { ModelKeeper } from '../../src/loop/model-keeper.js';
+import { type InstallEnd, ModelKeeper } from '../../src/loop/model-keeper.js';
 import type { ModelBundle } from '../../src/model/bundle.js';
 import { encodeBundle } from '../../src/model/bundle-codec.js';
 import type { InstallHow } from '../../src/state/records.js';
@@ -13,10 +13,10 @@ import { RecordingFiles, RecordingJournal } from '../support/registry-journal.js
 
 const UNHEARD = { decided: () => undefined, told: () => undefined };
 
-/** Bundles that differ in their stamps, and so in their ids. */
+/** Bundles that differ in their seeds, and so in their ids. */
 async function models(count: number): Promise<ModelBundle[]> {
   const bundle = await trainedBundle();
-  return Array.from({ length: count }, (_, k) => relabelled(bundle, { createdAtNs: BigInt(10 + k) }));
+  return Array.from({ length: count }, (_, k) => relabelled(bundle, { createdAtNs: BigInt(10 + k), seed: k }));
 }
 
 const MEMORY_ONLY: ConstructorParameters<typeof ModelKeeper>[0] = {
@@ -59,7 +59,7 @@ function keeperOf(): Kept {
   return { keeper, calls, journal, files, adopted };
 }
 
-function install({ keeper, calls }: Kept, bundle: ModelBundle, how: InstallHow = 'swapped'): Promise<boolean> {
+function install({ keeper, calls }: Kept, bundle: ModelBundle, how: InstallHow = 'swapped'): Promise<InstallEnd> {
   return keeper.install(encodeBundle(bundle), how, {
     decided: () => calls.push('decided'),
     told: () => calls.push('told'),
@@ -216,6 +216,61 @@ test('of many models those in a role and the newest fifty others are kept; a fil
   const forgotten = calls.indexOf('forget');
   const removed = calls.indexOf('remove');
   assert.ok(forgotten >= 0 && calls.slice(forgotten, removed).includes('flush'));
+});
+
+/** The same model, trained again later. */
+const again = (bundle: ModelBundle): ModelBundle => relabelled(bundle, { createdAtNs: 1000n });
+
+test('a champion that was trained again goes on serving as it was, and that is decided and told', async () => {
+  const kept = keeperOf();
+  const [a, b] = await models(2);
+  await install(kept, a!);
+  await install(kept, b!, 'promoted');
+  const records = [...kept.journal.records.values()];
+  kept.calls.length = 0;
+  assert.is(await install(kept, again(b!), 'promoted'), 'serves-already');
+  assert.equal(kept.calls, ['store', 'decided', 'flush', 'told']);
+  assert.equal([...kept.journal.records.values()], records);
+  assert.equal([kept.keeper.champion?.createdAtNs, kept.keeper.previous?.modelId], [11n, a!.modelId]);
+});
+
+test('the previous champion trained again takes its place, under its one record and file', async () => {
+  const kept = keeperOf();
+  const [a, b] = await models(2);
+  await install(kept, a!);
+  await install(kept, b!);
+  assert.is(await install(kept, again(a!), 'promoted'), 'installed');
+  const { journal, files, keeper } = kept;
+  assert.equal([keeper.champion?.modelId, keeper.previous?.modelId], [a!.modelId, b!.modelId]);
+  assert.equal([journal.inRole('champion'), journal.inRole('previous')], [[a!.modelId], [b!.modelId]]);
+  assert.equal([journal.records.size, files.stored.size], [2, 2]);
+  assert.is(journal.records.get(a!.modelId)!.createdAtNs, 10n);
+  await keeper.rollback(UNHEARD);
+  assert.is(keeper.champion?.modelId, b!.modelId);
+});
+
+test('a candidate trained again stays one candidate, and is promoted under its record', async () => {
+  const kept = keeperOf();
+  const [a, b] = await models(2);
+  await install(kept, a!);
+  for (const bundle of [b!, again(b!)]) await kept.keeper.keep(encodeBundle(bundle), () => undefined);
+  assert.equal(kept.journal.inRole('candidate'), [b!.modelId]);
+  assert.is(Buffer.compare(await kept.keeper.bytesOf(b!.modelId), encodeBundle(b!)), 0);
+  await install(kept, again(b!), 'promoted');
+  assert.equal([kept.journal.inRole('champion'), kept.journal.inRole('candidate')], [[b!.modelId], []]);
+});
+
+test('the file of a forgotten model stays when the model is made again before the file has gone', async () => {
+  const kept = keeperOf();
+  const all = await models(53);
+  for (const bundle of all.slice(0, 52)) await install(kept, bundle);
+  kept.journal.fault = new OrchestratorError('STORE_WRITE_FAILED', 'the disk is full');
+  await refusalOf(() => install(kept, all[52]!));
+  kept.journal.fault = null;
+  assert.is(kept.journal.records.has(all[0]!.modelId), false, 'forgotten');
+  await install(kept, again(all[0]!));
+  assert.is(kept.keeper.champion?.modelId, all[0]!.modelId);
+  assert.is(Buffer.compare(await kept.keeper.bytesOf(all[0]!.modelId), encodeBundle(all[0]!)), 0);
 });
 
 test('what was stored is taken up in its roles, and what cannot be used is told and left out', async () => {

@@ -22,6 +22,16 @@ const IDS = ['PLANTED'];
 const NOW_NS = SERIES[0]!.bars.tsEventNs[49]!;
 const BUDGET = { errorPerYear: 0.05, maxTestsPerYear: 24 };
 
+const finding = { passed: true, alpha: 0.1, quantile: 1, t: 2, gain: 1, neededLabels: null, etaDays: null };
+const FIRST: Verdict = {
+  kind: 'first-model',
+  verdict: 'provisional',
+  installs: 'trees',
+  comparison: 'no-incumbent',
+  finding,
+  sentence: 'It is provisional.',
+};
+
 interface Bench {
   readonly promotion: Promotion;
   readonly keeper: ModelKeeper;
@@ -71,7 +81,7 @@ function bench(): Bench {
 
 async function models(count: number): Promise<ModelBundle[]> {
   const bundle = await trainedBundle();
-  return Array.from({ length: count }, (_, k) => relabelled(bundle, { createdAtNs: BigInt(10 + k) }));
+  return Array.from({ length: count }, (_, k) => relabelled(bundle, { createdAtNs: BigInt(10 + k), seed: k }));
 }
 
 const left = ({ tokens }: Bench): number => tokens.available(IDS, NOW_NS);
@@ -150,16 +160,7 @@ test('when the tokens are used up, tests go on without one and spend nothing mor
 test('a first model counts as an attempt and spends no token', async () => {
   const parts = bench();
   const [first] = await models(1);
-  const finding = { passed: true, alpha: 0.1, quantile: 1, t: 2, gain: 1, neededLabels: null, etaDays: null };
-  const verdict: Verdict = {
-    kind: 'first-model',
-    verdict: 'provisional',
-    installs: 'trees',
-    comparison: 'no-incumbent',
-    finding,
-    sentence: 'It is provisional.',
-  };
-  parts.training.next = () => ({ verdict, trained: first! });
+  parts.training.next = () => ({ verdict: FIRST, trained: first! });
   const before = left(parts);
   await parts.promotion.train(SERIES, {});
   assert.equal([left(parts), parts.attempts.next(SERIES)], [before, 2]);
@@ -270,6 +271,28 @@ test('a test that was taken is spent even where the candidate cannot be stored',
   const before = left(parts);
   assert.is((await refusalOf(() => parts.promotion.train(SERIES, {}))).code, 'MODEL_NOT_SAVED');
   assert.is(left(parts), before - 1, 'these labels were looked at');
+});
+
+test('a champion that was trained again is said to serve already: nothing is published and no test is spent', async () => {
+  for (const verdict of [gateSaid('promote'), FIRST]) {
+    const parts = bench();
+    const [champion] = await models(1);
+    await parts.keeper.install(encodeBundle(champion!), 'swapped');
+    parts.calls.length = 0;
+    parts.training.next = () => ({ verdict, trained: relabelled(champion!, { createdAtNs: 99n }) });
+    const before = left(parts);
+    const result = await parts.promotion.train(SERIES, {});
+    assert.equal(parts.calls, ['store', 'verdict recorded', 'flush', 'verdict told']);
+    assert.equal([left(parts), parts.attempts.next(SERIES)], [before, 1]);
+    assert.is(result.model?.modelId, champion!.modelId);
+    const { sentence, challengerId, championId } = parts.records[0]!;
+    assert.is(
+      sentence,
+      `${verdict.sentence} It is model ${champion!.modelId} once more, which serves already: nothing changes.`,
+    );
+    assert.equal([challengerId, championId], [champion!.modelId, champion!.modelId]);
+    assert.is(parts.told[0]!.sentence, sentence);
+  }
 });
 
 test('a training that fails decides nothing and spends nothing', async () => {

@@ -97,6 +97,22 @@ test('a file without volume has unknown volume, not zero', async () => {
   assert.equal(ignoredColumns, []);
 });
 
+test('a stamp within 1 ms before a whole second is that second at either edge, and is counted', async () => {
+  const [, ...values] = ROWS.map((row) => row.split(',').slice(1).join(','));
+  const early = `${HEADER}1970-01-01T00:00:59.999,${values[0]}\n1970-01-01T00:01:59.999999,${values[1]}\n`;
+  const file = await load(early);
+  assert.equal([...file.bars.tsEventNs], [MINUTE, 2n * MINUTE]);
+  assert.is(file.roundedCount, 2);
+  const open = await load(`${HEADER}1970-01-01T00:00:59.999,${values[0]}\n120,${values[1]}\n`, {
+    timestampIs: 'open',
+  });
+  assert.equal([...open.bars.tsEventNs], [2n * MINUTE, 3n * MINUTE]);
+  assert.is(open.roundedCount, 1);
+});
+
+test('two rows that stand for one second are refused with the second one’s line', () =>
+  assertRefused(fileWith('1970-01-01T00:01:59.999,3,5,2.5,4,30'), 'TIME_NOT_INCREASING', 'line 4'));
+
 test('every accepted timestamp means the same instant', () => {
   const forms = [
     '2024-01-02T03:04:00Z',

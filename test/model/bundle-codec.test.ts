@@ -86,8 +86,38 @@ test('equal content has an equal id and any other content another one', () => {
   const id = idOf(bundleContent());
   assert.match(id, /^[0-9a-f]{16}$/);
   assert.is(idOf(bundleContent()), id);
-  assert.is.not(idOf(bundleContent({ createdAtNs: 1_700_000_000_123_456_790n })), id);
   assert.is.not(idOf(bundleContent({}, 2)), id);
+  assert.is.not(idOf(bundleContent({ seed: 43 })), id);
+  assert.is.not(idOf(bundleContent({ trainingEndNs: 1_600_000_600_000_000_002n })), id);
+});
+
+test('when a bundle was made is in its file and under its checksum, and no part of its id', async () => {
+  const [one, other] = [5n, -(2n ** 63n)].map((createdAtNs) => encodeBundle(bundleContent({ createdAtNs })));
+  const [first, second] = [decodeBundle(one!), decodeBundle(other!)];
+  assert.is(first.modelId, second.modelId);
+  assert.equal([first.createdAtNs, second.createdAtNs], [5n, -(2n ** 63n)]);
+  const differing = one!.filter((byte, at) => byte !== other![at]).length;
+  assert.ok(differing > 0 && differing <= 8 + CHECKSUM_BYTES, `${differing} bytes differ`);
+  const stamped = one!.slice();
+  new DataView(stamped.buffer).setBigInt64(16, 6n, true);
+  assert.is((await refusalOf(() => decodeBundle(stamped))).code, 'MODEL_CORRUPT');
+});
+
+test('a file of format 4 is read with the id it always had, and written again to the byte', () => {
+  const old = encodeBundle({ ...bundleContent(), formatVersion: 4 });
+  const bundle = decodeBundle(old);
+  // What the version that wrote format 4 made of this content.
+  assert.equal([bundle.modelId, old.length], ['e54baf30d299a658', 3920]);
+  assert.is(bundle.createdAtNs, bundleContent().createdAtNs);
+  assert.is(Buffer.compare(encodeBundle(bundle), old), 0);
+  const later = encodeBundle({ ...bundle, createdAtNs: 5n });
+  assert.is.not(decodeBundle(later).modelId, bundle.modelId);
+});
+
+test('a file of format 5 under the number 4 is refused', async () => {
+  const renumbered = encodeBundle(bundleContent());
+  new DataView(renumbered.buffer).setUint32(8, 4, true);
+  assert.is((await refusalOf(() => decodeBundle(resealed(renumbered)))).code, 'MODEL_CORRUPT');
 });
 
 test('a bundle cut off at any byte is refused', async () => {
@@ -161,7 +191,7 @@ test('a golden row that scores one bit differently is refused although the check
 
 test('a format version this build does not know is refused as such', async () => {
   const bytes = encodeBundle(bundleContent());
-  for (const version of [0, 3, 5, 0xffffffff]) {
+  for (const version of [0, 3, 6, 0xffffffff]) {
     const other = bytes.slice();
     new DataView(other.buffer).setUint32(8, version, true);
     const { code, message } = await refusalOf(() => decodeBundle(resealed(other)));

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { encodeBundle } from '../../src/model/bundle-codec.js';
+import { decodeBundle, encodeBundle } from '../../src/model/bundle-codec.js';
 import { ModelPersistence, readModelFile } from '../../src/model/persistence.js';
 import { capturedLog, type LogLine } from '../support/captured-log.js';
 import { bundleContent } from '../support/forests.js';
@@ -27,8 +27,14 @@ async function inStore(use: (store: Store) => Promise<void>): Promise<void> {
   }
 }
 
+/** Another model for every time. */
 function bundleOf(createdAtNs: bigint): Uint8Array {
-  return encodeBundle(bundleContent({ createdAtNs }));
+  return encodeBundle(bundleContent({ createdAtNs, seed: Number(createdAtNs % 1_000_003n) }));
+}
+
+/** The same model, made at another time. */
+function madeAgain(bytes: Uint8Array, createdAtNs: bigint): Uint8Array {
+  return encodeBundle({ ...decodeBundle(bytes), createdAtNs });
 }
 
 async function pointerOf(directory: string): Promise<string> {
@@ -70,6 +76,31 @@ test('saving the same model twice keeps one file', () =>
     await persistence.save(bundleOf(7n));
     await persistence.save(bundleOf(7n));
     assert.is((await readdir(directory)).length, 2);
+  }));
+
+test('a model that was made again keeps its file, to the byte, and is put in service', () =>
+  inStore(async ({ directory, persistence }) => {
+    const bytes = bundleOf(7n);
+    const { modelId } = await persistence.save(bytes);
+    const name = await pointerOf(directory);
+    await persistence.save(bundleOf(8n));
+    const again = await persistence.save(madeAgain(bytes, 99n));
+    assert.equal([again.modelId, again.createdAtNs], [modelId, 7n]);
+    assert.is(await persistence.store(madeAgain(bytes, 100n)), name);
+    assert.is((await persistence.list()).length, 2);
+    assert.is(await pointerOf(directory), name);
+    assert.ok(Buffer.from(bytes).equals(await readFile(join(directory, name))));
+  }));
+
+test('a damaged file is healed under its name when its model is made again', () =>
+  inStore(async ({ directory, persistence }) => {
+    const bytes = bundleOf(7n);
+    const name = await persistence.store(bytes);
+    await writeFile(join(directory, name), bytes.subarray(0, 500));
+    const again = madeAgain(bytes, 99n);
+    assert.is(await persistence.store(again), name);
+    assert.ok(Buffer.from(again).equals(await readFile(join(directory, name))));
+    assert.equal(await persistence.list(), [name]);
   }));
 
 test('the newest five models are kept', () =>
@@ -202,7 +233,7 @@ test('a model that cannot be put in place leaves the one before it in service', 
   inStore(async ({ directory, persistence, lines }) => {
     const before = await persistence.save(bundleOf(3n));
     const next = bundleOf(4n);
-    const name = `${'4'.padStart(20, '0')}-${Buffer.from(next.subarray(-32, -24)).toString('hex')}.ml4t`;
+    const name = `${'4'.padStart(20, '0')}-${decodeBundle(next).modelId}.ml4t`;
     await mkdir(join(directory, name, 'in the way'), { recursive: true });
     assert.is((await refusalOf(() => persistence.save(next))).code, 'MODEL_NOT_SAVED');
     assert.is((await persistence.loadCurrent())?.modelId, before.modelId);
@@ -213,7 +244,7 @@ test('a temporary file and a model without its pointer, left by a crash, are ign
   inStore(async ({ directory, persistence, lines }) => {
     const before = await persistence.save(bundleOf(3n));
     const crashed = bundleOf(4n);
-    const name = `${'4'.padStart(20, '0')}-${Buffer.from(crashed.subarray(-32, -24)).toString('hex')}.ml4t`;
+    const name = `${'4'.padStart(20, '0')}-${decodeBundle(crashed).modelId}.ml4t`;
     await writeFile(join(directory, `.${name}.1.tmp`), crashed.subarray(0, 100));
     await writeFile(join(directory, '.current.1.tmp'), '0000');
     await writeFile(join(directory, name), crashed);

@@ -1,4 +1,10 @@
-import { type BundleHeader, BundleScorer, GOLDEN_ROW_COUNT, type ModelBundle } from '../../src/model/bundle.js';
+import {
+  BUNDLE_FORMAT,
+  type BundleHeader,
+  BundleScorer,
+  GOLDEN_ROW_COUNT,
+  type ModelBundle,
+} from '../../src/model/bundle.js';
 import { flattenForest } from '../../src/model/forest.js';
 import type { ModelFile, TreeNodes } from '../../src/model/model-file.js';
 import { TOXICITY_QUANTILES } from '../../src/orderflow/toxicity.js';
@@ -114,5 +120,5 @@ export function bundleContent(overrides: Partial<BundleHeader> = {}, seed = 1): 
   };
   const { calibration } = header;
   const goldenConfidences = new BundleScorer({ forest, calibration }).confidences(goldenRows);
-  return { ...header, forest, goldenRows, goldenConfidences };
+  return { ...header, formatVersion: BUNDLE_FORMAT, forest, goldenRows, goldenConfidences };
 }

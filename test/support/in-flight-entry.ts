@@ -7,5 +7,8 @@ export function inFlightEntry(
   const instead = (): never => {
     throw new Error('no id was known here');
   };
-  return { reply: null, replyKind: 'enriched', isRepeated: false, wasSent: false, instead, ...told };
+  return {
+    ...{ dueNs: null, isBarMissing: false, isWaiting: false, reconsider: null },
+    ...{ reply: null, replyKind: 'enriched', isRepeated: false, wasSent: false, instead, ...told },
+  };
 }

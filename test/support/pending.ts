@@ -11,7 +11,7 @@ export function admitted(
   { side = 1, asOf = 99, obstacle = null }: { side?: -1 | 0 | 1; asOf?: number; obstacle?: WindowObstacle | null } = {},
 ): AdmittedSignal {
   const event: SignalEvent = { instrumentId: `I${instrument}`, signal: side, timestamp: 1n };
-  return new AdmittedSignal(`${++count}`, event, new Float64Array(0), instrument, asOf, 1n, obstacle);
+  return new AdmittedSignal(`${++count}`, event, event.timestamp, new Float64Array(0), instrument, asOf, 1n, obstacle);
 }
 
 /** A pending signal nobody waits for, unless told who. */

@@ -1,4 +1,5 @@
 import type { RegistryJournal } from '../../src/loop/model-keeper.js';
+import { decodeBundle } from '../../src/model/bundle-codec.js';
 import type { ModelPersistence } from '../../src/model/persistence.js';
 import type { ModelRecord, ModelRole } from '../../src/state/records.js';
 
@@ -6,6 +7,8 @@ import type { ModelRecord, ModelRole } from '../../src/state/records.js';
 export class RecordingJournal implements RegistryJournal {
   readonly records = new Map<string, ModelRecord>();
   isHeld = false;
+  /** What a flush fails with, if it does. */
+  fault: Error | null = null;
   private waiting: (() => void)[] = [];
 
   constructor(readonly calls: string[]) {}
@@ -23,6 +26,7 @@ export class RecordingJournal implements RegistryJournal {
   async flush(): Promise<void> {
     this.calls.push('flush');
     if (this.isHeld) await new Promise<void>((resolve) => this.waiting.push(resolve));
+    if (this.fault !== null) throw this.fault;
   }
 
   release(): void {
@@ -53,8 +57,9 @@ export class RecordingFiles {
   async store(bytes: Uint8Array): Promise<string> {
     if (this.isHeld) await new Promise<void>((resolve) => this.waiting.push(resolve));
     if (this.fault !== null) throw this.fault;
-    const name = `file ${Buffer.from(bytes).toString('base64url').slice(-24)} ${bytes.length}`;
-    this.stored.set(name, bytes.slice());
+    const name = `file of ${decodeBundle(bytes).modelId}`;
+    // As on disk: a model that was made again is not written again.
+    if (!this.stored.has(name)) this.stored.set(name, bytes.slice());
     this.calls.push('store');
     return name;
   }

@@ -27,9 +27,8 @@ export class ScriptedTarget implements BusTarget {
     this.log.push(`bar ${instrumentId} ${(bar.tsEventNs - FIRST_CLOSE_NS) / MINUTE_NS}`);
   }
 
-  mergeBars(_event: SignalEvent): void {
-    throw new Error('nothing is merged here');
-  }
+  /** Bars within signals are nothing to this target. */
+  mergeBars(_event: SignalEvent): void {}
 
   submit(event: SignalEvent): Submission {
     this.script();
@@ -44,6 +43,18 @@ export class ScriptedTarget implements BusTarget {
       else this.open.push(give);
     });
     return { asOf, answer };
+  }
+
+  asOf({ instrumentId }: SignalEvent): number {
+    return this.barCount(instrumentId);
+  }
+
+  dueNs(): null {
+    return null;
+  }
+
+  newestNs(): bigint {
+    return 0n;
   }
 
   async durable(): Promise<void> {}

@@ -34,7 +34,7 @@ export async function served(
   const dialect = openDialect({ redis: settings, userFeatures: [] });
   const { logger, lines } = capturedLog();
   const parts = { settings: { ...settings, url }, dialect, target, clock: systemClock, logger, position };
-  const bus = new StreamBus(parts);
+  const bus = new StreamBus({ ...parts, awaitBarMs: 500 });
   const client = new StreamClient(settings, dialect);
   const [downs, gaps]: [Served['downs'], Served['gaps']] = [[], []];
   bus.events.on('busDown', ({ code }) => downs.push(code));

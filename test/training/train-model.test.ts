@@ -105,7 +105,16 @@ test('time enters a bundle through its stamp alone', async () => {
   const { report } = trained;
   assert.ok(same(bytesOf(trained), bytesOf(await planted())));
   assert.ok(report.timingsMs.folds > 0 && report.timingsMs.final > 0);
-  assert.is.not(bundleOf(await train({ createdAtNs: 5n })).modelId, bundleOf(await planted()).modelId);
+});
+
+test('the same request gives the same model id whenever it is trained, and another seed gives another one', async () => {
+  const later = await train({ createdAtNs: 5n });
+  assert.is(bundleOf(later).modelId, bundleOf(await planted()).modelId);
+  assert.not.ok(same(bytesOf(later), bytesOf(await planted())));
+  const { modelId, createdAtNs } = decodeBundle(bytesOf(later));
+  assert.equal([modelId, createdAtNs], [bundleOf(later).modelId, 5n]);
+  const other = await train({ createdAtNs: 5n, plan: plantedPlan({ seed: 43 }) });
+  assert.is.not(bundleOf(other).modelId, modelId);
 });
 
 test('a planted edge serves provisionally, and the planted feature carries it', async () => {

@@ -32,3 +32,8 @@ function compareDigits(a: string, b: string): number {
   if (a.length !== b.length) return a.length - b.length;
   return a < b ? -1 : a > b ? 1 : 0;
 }
+
+/** When an entry was written: milliseconds since the epoch on the server's clock, unless its producer named another time. */
+export function entryMs(id: EntryId): number {
+  return Number(id.slice(0, id.indexOf('-')));
+}

@@ -1,4 +1,4 @@
-import type { BusReply } from '../message-bus.js';
+import type { BusReply, SignalSight } from '../message-bus.js';
 import { compareEntryIds, type EntryId } from './entry-id.js';
 import type { RedisCommand } from './redis-client.js';
 import type { ScriptCommands } from './scripts.js';
@@ -9,8 +9,14 @@ export type ReplyCommand = (scripts: ScriptCommands, token: string) => RedisComm
 /** An entry that was taken in and whose reply is not known to be out. */
 export interface InFlightEntry {
   readonly id: EntryId;
-  /** The bar its signal may see at the latest; null for what is no signal. */
-  readonly asOf: number | null;
+  /** The bar its signal may see at the latest; null for what is no signal, and while that is not decided. */
+  asOf: number | null;
+  /** Close of the bar it waits for; null where it waits for none. */
+  dueNs: bigint | null;
+  /** It waited in vain. */
+  isBarMissing: boolean;
+  /** It has not been let in: it waits, or one before it does. */
+  isWaiting: boolean;
   /** null while it is being worked out. */
   reply: ReplyCommand | null;
   replyKind: BusReply['kind'];
@@ -20,6 +26,8 @@ export interface InFlightEntry {
   wasSent: boolean;
   /** What has to leave where the signal's id has had a reply that is trimmed, or is another signal's: a rejection. */
   readonly instead: (verdict: 'TRIMMED' | 'REUSED') => ReplyCommand;
+  /** Has its signal wait again, where its bar was said to be missing and may have come all the same; null for any other. */
+  reconsider: (() => void) | null;
 }
 
 /** Entries on their way from the input to their reply, in the order they were taken in. */
@@ -64,9 +72,22 @@ export class InFlight {
     return oldest;
   }
 
-  /** Signals with the bar each may see: what a successor must be told. */
-  asOfs(): [EntryId, number][] {
-    return [...this.entries.values()].flatMap(({ id, asOf }) => (asOf === null ? [] : [[id, asOf]]));
+  /** Signals of which it is decided what each may see: what a successor must be told. */
+  decided(): [EntryId, SignalSight][] {
+    return [...this.entries.values()].flatMap(({ id, asOf, isBarMissing }) =>
+      asOf === null ? [] : [[id, { asOf, isBarMissing }]],
+    );
+  }
+
+  /** Signals of which it is not. */
+  undecided(): [EntryId, bigint][] {
+    return [...this.entries.values()].flatMap(({ id, dueNs }) => (dueNs === null ? [] : [[id, dueNs]]));
+  }
+
+  get waitingCount(): number {
+    let count = 0;
+    for (const { isWaiting } of this.entries.values()) if (isWaiting) count++;
+    return count;
   }
 
   /** Resolves when one of them is removed, and at {@link wake}. */

@@ -20,7 +20,7 @@ export class InputTrimmer {
 
   constructor(
     private readonly keep: number | null,
-    private readonly target: BusTarget,
+    private readonly target: Pick<BusTarget, 'durable'>,
     private readonly inFlight: InFlight,
     state: TrimState | null = null,
   ) {

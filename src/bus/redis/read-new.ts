@@ -20,22 +20,33 @@ interface Run {
 
 /** Brings new entries to the target, in order, and has them delivered to the group, until the session is to read no more. Rejects with what ended the session before. */
 export async function readNew(session: StreamSession): Promise<void> {
-  const { progress, settings } = session.parts;
+  const { progress, intake } = session.parts;
   const pace = new ReadPace(READ_COUNT);
   while (session.isReading) {
-    const room = settings.inFlightMax - progress.inFlight.size;
+    const room = roomFor(session);
     if (room <= 0 || session.deliveringCount >= DELIVERING_MAX) {
       await progress.inFlight.change();
       continue;
     }
     const wanted = Math.min(pace.count, room);
-    const entries = await session.read(wanted);
+    const untilMs = intake.waitsUntilMs;
+    // Asked before the read: what that does not bring was not written by then.
+    const nowMs = untilMs === null ? null : await session.serverMs();
+    const entries = await session.read(wanted, untilMs === null ? null : untilMs - nowMs!);
     pace.took(entries);
     await takeAll(session, entries);
+    if (nowMs !== null && entries.length === 0) await session.whenFree(() => intake.timePassed(nowMs));
     // More that is there already is asked for at once, so that the server brings it while replies are made; else the replies leave first.
     if (entries.length < wanted) await nextTurn();
   }
   session.checkFailure();
+}
+
+/** How many entries may be in flight beside those that are. While only signals that wait for bars are, one at a time comes in beyond the bound: it may be a bar. */
+function roomFor({ parts: { settings, progress } }: StreamSession): number {
+  const { size } = progress.inFlight;
+  const room = settings.inFlightMax - size;
+  return room <= 0 && progress.inFlight.waitingCount === size ? 1 : room;
 }
 
 async function takeAll(session: StreamSession, entries: readonly StreamEntry[]): Promise<void> {
@@ -68,12 +79,12 @@ function takeOne({ parts: { intake, progress } }: StreamSession, entry: StreamEn
 
 function begin(session: StreamSession): Run {
   const after = session.parts.progress.position;
-  session.holdReplies(after);
+  session.replies.hold(after);
   return { after, taken: [], settled: [] };
 }
 
 function end(session: StreamSession, { after, taken, settled }: Run): void {
   if (taken.length > 0) session.deliver(taken.length, taken.at(-1)!, settled, taken[0]!, after);
-  session.releaseReplies();
+  session.replies.release();
   session.passed(taken.length);
 }

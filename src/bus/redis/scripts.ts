@@ -15,10 +15,10 @@ export class Script {
 }
 
 /**
- * Replies of the scripts below: `FENCED`, another process owns the partition by now; `NOT_PENDING`, the entry has its reply already. Where its signal has one, under another entry: `REPEATED`, a
+ * Replies of the scripts below: `FENCED`, another process owns the partition by now; `NOT_PENDING`, the entry has its reply already; `UNREAD`, the bar that is said to be missing may have come. Where its signal has one, under another entry: `REPEATED`, a
  * copy of that went out; `TRIMMED`, that is gone, and `REUSED`, the id is another signal's: nothing was written, and a rejection has to follow.
  */
-export type Verdict = 'DONE' | 'FENCED' | 'NOT_PENDING' | 'REPEATED' | 'TRIMMED' | 'REUSED';
+export type Verdict = 'DONE' | 'FENCED' | 'NOT_PENDING' | 'UNREAD' | 'REPEATED' | 'TRIMMED' | 'REUSED';
 
 /** What is remembered of an id takes so many bytes at the most: about 25 signals that were given it. Of more, each is refused anew when it comes again. */
 const SEEN_BYTES_MAX = 1000;
@@ -72,14 +72,25 @@ if seenKey then
 end
 return 'DONE'`;
 
-/** The only way an answer leaves. KEYS lease, input, output, seen; ARGV token, group, entry, seconds an id is remembered, entries kept, digest, then fields and values. */
-export const ANSWER = new Script(`#!lua
+/** `fieldsAt`: the argument with which the answer's fields and values begin. */
+const answerScript = (check: string, fieldsAt: number): Script =>
+  new Script(`#!lua
 ${CHECK_LEASE}
 ${CHECK_PENDING}
+${check}
 local outKey, seenKey, isReused = KEYS[3], KEYS[4], false
 ${REPEAT}
-local replyId = redis.call('XADD', outKey, 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, 7))
+local replyId = redis.call('XADD', outKey, 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, ${fieldsAt}))
 ${SETTLE}`);
+
+/** The only way an answer leaves. KEYS lease, input, output, seen; ARGV token, group, entry, seconds an id is remembered, entries kept, digest, then fields and values. */
+export const ANSWER = answerScript('', 7);
+
+/** As {@link ANSWER}, for a signal whose bar did not come: not while an entry that was not read may hold it. ARGV behind the digest: the newest entry that was read, and the last millisecond at which the bar would have been in time. */
+export const ANSWER_WITHOUT_BAR = answerScript(
+  "if #redis.call('XRANGE', KEYS[2], '(' .. ARGV[7], ARGV[8], 'COUNT', 1) > 0 then return 'UNREAD' end",
+  9,
+);
 
 /**
  * The only way a refusal leaves: as a dead letter, with what the entry holds copied behind the given fields, as much of it as one command may have; and for a signal as a rejection beside the

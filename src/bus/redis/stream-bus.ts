@@ -29,6 +29,8 @@ export interface StreamBusParts {
   readonly logger: Logger;
   /** What was recorded with the bars that the target has; null where it has none from a stream. */
   readonly position: BusPosition | null;
+  /** How long a signal waits for the bar that is due, in milliseconds; 0: not at all. */
+  readonly awaitBarMs: number;
   readonly backoff?: BackoffOptions;
 }
 
@@ -67,11 +69,11 @@ export class StreamBus implements MessageBus {
       position?.stream === keys.input ? position : null,
     );
     this.intake = new StreamIntake({
-      ...{ settings, keys, dialect, target, clock },
+      ...{ settings, keys, dialect, target, clock, awaitBarMs: parts.awaitBarMs },
       progress: this.progress,
       counts: this.counts,
       // Without a session it goes out when the next one has taken up the partition.
-      onReply: (entry) => this.session?.reply(entry),
+      onReply: (entry) => this.session?.replies.send(entry),
     });
   }
 
@@ -164,9 +166,11 @@ export class StreamBus implements MessageBus {
   /** Signals that were let in get their answers out. */
   private async drain(session: StreamSession): Promise<void> {
     const { inFlight } = this.progress;
+    // What waits for a bar stays pending, for whoever comes next.
+    const isDrained = (): boolean => inFlight.size === inFlight.waitingCount;
     const over = new AbortController();
     const late = pause(DRAIN_MS, true, { signal: over.signal }).catch(() => true);
-    while (inFlight.size > 0 && (await Promise.race([inFlight.change().then(() => false), late])) === false);
+    while (!isDrained() && (await Promise.race([inFlight.change().then(() => false), late])) === false);
     over.abort();
     await session.flushed();
   }

@@ -1,38 +1,49 @@
-import { createHash } from 'node:crypto';
-import type { Clock } from '../../clock.js';
 import { OrchestratorError } from '../../errors.js';
-import type { EnrichedSignalEvent } from '../../market/events.js';
-import type { Decoded, Dialect, Frame } from '../dialect.js';
-import { applyInput, type BusCounts, reapplyInput, rejected } from '../intake.js';
-import { type BusInput, type BusTarget, enrichedMessageOf, type Submission } from '../message-bus.js';
+import type { EnrichedSignalEvent, SignalEvent } from '../../market/events.js';
+import type { Decoded, Frame } from '../dialect.js';
+import { type Applied, applyInput, type BusCounts, mergeInput, reapplyInput } from '../intake.js';
+import type { BusInput, BusTarget, SignalSight } from '../message-bus.js';
 import { claimOfInput, type SignalClaim } from '../signal-claim.js';
-import { deadLetterFields } from './dead-letter.js';
-import type { EntryId } from './entry-id.js';
-import type { InFlightEntry, ReplyCommand } from './in-flight.js';
-import type { PartitionKeys } from './partition-keys.js';
-import type { RedisSettings } from './redis-client.js';
-import { ANSWER, DEAD_LETTER } from './scripts.js';
-import { frameFields, frameOf, type StreamEntry } from './stream-entries.js';
-import type { StreamProgress } from './stream-progress.js';
+import { type EntryId, entryMs } from './entry-id.js';
+import type { InFlightEntry } from './in-flight.js';
+import { frameOf, type StreamEntry } from './stream-entries.js';
+import { StreamReplies, type StreamReplyParts } from './stream-replies.js';
+import { type WaitingSignal, WaitingSignals } from './waiting-signals.js';
 
 /** What became of an entry: it needs no reply, or gets one, or has to be brought again before anything else. */
 export type Taken = 'settled' | 'in-flight' | 'busy';
 
-export interface StreamIntakeParts {
-  readonly settings: RedisSettings;
-  readonly keys: PartitionKeys;
-  readonly dialect: Dialect;
+export interface StreamIntakeParts extends StreamReplyParts {
   readonly target: BusTarget;
-  readonly progress: StreamProgress;
   readonly counts: BusCounts;
-  readonly clock: Clock;
   /** The entry has its reply, which may go out. */
   readonly onReply: (entry: InFlightEntry) => void;
 }
 
-/** Brings entries of the input stream to the target, and makes the replies to them. Every call is over before the next; only answers come later. */
+/**
+ * Brings entries of the input stream to the target, and makes the replies to them. Every call is over before the next; only answers come later. A signal whose bar is due waits before it is
+ * let in, and behind it the later ones of its instrument.
+ */
 export class StreamIntake {
-  constructor(private readonly parts: StreamIntakeParts) {}
+  private readonly waiting: WaitingSignals;
+  private readonly replies: StreamReplies;
+
+  constructor(private readonly parts: StreamIntakeParts) {
+    this.waiting = new WaitingSignals(parts.progress.inFlight, parts.awaitBarMs);
+    this.replies = new StreamReplies(parts);
+  }
+
+  /** The first millisecond, on the server's clock, at which a signal that waits can wait no longer; null when none waits. */
+  get waitsUntilMs(): number | null {
+    return this.waiting.untilMs;
+  }
+
+  /** Nothing that is read from now on was written before this millisecond of the server's clock: what waits for a bar until then waits no longer. Throws STOPPED. */
+  timePassed(nowMs: number): Exclude<Taken, 'in-flight'> {
+    const { target } = this.parts;
+    this.waiting.timePassed(nowMs, (event) => target.asOf(event));
+    return this.release();
+  }
 
   /** What a frame says, without anything being done. */
   decodeFrame(frame: Frame): Decoded {
@@ -45,6 +56,7 @@ export class StreamIntake {
 
   /** Takes in an entry that has no reply yet; again, if it had been before. Throws STOPPED. */
   take(entry: StreamEntry): Taken {
+    if (this.timePassed(entryMs(entry.id)) === 'busy') return 'busy';
     const decoded = this.decode(entry);
     const { counts } = this.parts;
     switch (decoded.kind) {
@@ -63,9 +75,11 @@ export class StreamIntake {
 
   /** Takes in what an entry that has its reply already left behind: bars. What was refused then is refused again, and nobody is told twice. Throws STOPPED. */
   retake(entry: StreamEntry): Exclude<Taken, 'in-flight'> {
+    if (this.timePassed(entryMs(entry.id)) === 'busy') return 'busy';
     const decoded = this.decode(entry);
     const applied = decoded.kind === 'input' ? reapplyInput(this.parts.target, decoded.input) : null;
     if (applied?.kind === 'stopped') throw applied.error;
+    if (applied?.kind === 'bar' && decoded.kind === 'input') return this.barStored(instrumentOf(decoded.input));
     return applied?.kind === 'busy' ? 'busy' : 'settled';
   }
 
@@ -77,21 +91,100 @@ export class StreamIntake {
   }
 
   private bring(id: EntryId, input: BusInput): Taken {
-    const { target, progress, counts } = this.parts;
     const named = this.named(id, input);
-    const applied = applyInput(target, named, progress.asOf(id));
-    counts.applied(applied);
+    if (named.kind === 'signal') return this.bringSignal(id, named);
+    const applied = applyInput(this.parts.target, named);
+    this.parts.counts.applied(applied);
+    return applied.kind === 'bar' ? this.barStored(named.instrumentId) : this.notTaken(id, named, applied);
+  }
+
+  private bringSignal(id: EntryId, input: SignalInput): Taken {
+    const { target, progress } = this.parts;
+    const { event } = input;
+    if (event.bars !== undefined || this.waiting.has(event.instrumentId)) {
+      // What it brings may be what another one waits for; and before it queues, it is told whether it is refused.
+      const merged = mergeInput(target, event);
+      if (merged.kind !== 'bar') return this.notTaken(id, input, merged);
+      if (this.barStored(event.instrumentId) === 'busy') return 'busy';
+    }
+    const known = progress.known(id);
+    if (known !== undefined && 'asOf' in known && !this.waiting.has(event.instrumentId)) {
+      return this.letIn(id, input, known, null);
+    }
+    const dueNs = known === undefined ? this.dueNs(event) : 'dueNs' in known ? known.dueNs : null;
+    if (dueNs === null && !this.waiting.has(event.instrumentId)) return this.letIn(id, input, undefined, null);
+    const { asOf, isBarMissing } =
+      known !== undefined && 'asOf' in known ? known : { asOf: target.asOf(event), isBarMissing: false };
+    const entry = this.entryOf(id, dueNs === null ? asOf : null, claimOfInput(input));
+    entry.isWaiting = true;
+    entry.dueNs = dueNs;
+    entry.isBarMissing = isBarMissing;
+    progress.inFlight.add(entry);
+    this.waiting.add({ id, event, entry });
+    return 'in-flight';
+  }
+
+  private dueNs(event: SignalEvent): bigint | null {
+    return this.parts.awaitBarMs === 0 || event.signal === 0 ? null : this.parts.target.dueNs(event);
+  }
+
+  /** The instrument may have a newer bar: whoever waited for it is let in. */
+  private barStored(instrumentId: string): Exclude<Taken, 'in-flight'> {
+    if (!this.waiting.has(instrumentId)) return 'settled';
+    const { target } = this.parts;
+    this.waiting.barStored(instrumentId, target.newestNs(instrumentId), (event) => target.asOf(event));
+    return this.release();
+  }
+
+  private release(): Exclude<Taken, 'in-flight'> {
+    const letIn = ({ id, event, entry }: WaitingSignal): boolean => {
+      const { asOf, isBarMissing } = entry;
+      return this.letIn(id, { kind: 'signal', event }, { asOf: asOf!, isBarMissing }, entry) !== 'busy';
+    };
+    return this.waiting.release(letIn) ? 'settled' : 'busy';
+  }
+
+  /** `entry`: of a signal that waited. */
+  private letIn(id: EntryId, input: SignalInput, sight: SignalSight | undefined, entry: InFlightEntry | null): Taken {
+    const applied = applyInput(this.parts.target, input, sight);
+    this.parts.counts.applied(applied);
+    if (applied.kind !== 'signal') return this.notTaken(id, input, applied);
+    const { asOf, answer } = applied.submission;
+    const claim = claimOfInput(input)!;
+    const admitted = entry ?? this.entryOf(id, asOf, claim);
+    admitted.asOf = asOf;
+    admitted.isBarMissing = sight?.isBarMissing ?? false;
+    admitted.isWaiting = false;
+    if (admitted.isBarMissing) admitted.reconsider = () => this.reconsider(admitted, input.event);
+    this.await(admitted, claim, answer);
+    return 'in-flight';
+  }
+
+  /** The server has an entry within the window that was not read: its clock was set back. What was recorded stays as it is, and is not learned from. */
+  private reconsider(entry: InFlightEntry, event: SignalEvent): void {
+    const dueNs = this.parts.target.dueNs(event);
+    // Where the bar is stored by now, nothing is due any more.
+    Object.assign(entry, { dueNs, asOf: dueNs === null ? this.parts.target.asOf(event) : null });
+    Object.assign(entry, { reply: null, isBarMissing: false, isWaiting: true, reconsider: null, wasSent: false });
+    this.waiting.add({ id: entry.id, event, entry });
+  }
+
+  private entryOf(id: EntryId, asOf: number | null, claim: SignalClaim | null): InFlightEntry {
+    return {
+      ...{ id, asOf, dueNs: null, isBarMissing: false, isWaiting: false, reconsider: null },
+      ...{ reply: null, replyKind: 'enriched', isRepeated: false, wasSent: false },
+      instead: (verdict) => this.replies.instead(id, claim!, verdict),
+    };
+  }
+
+  private notTaken(id: EntryId, input: BusInput, applied: Applied): Taken {
     switch (applied.kind) {
-      case 'bar':
-        return 'settled';
-      case 'busy':
-        return 'busy';
-      case 'stopped':
-        throw applied.error;
       case 'refused':
         return this.reject(id, applied.error, claimOfInput(input));
+      case 'stopped':
+        throw applied.error;
       default:
-        return this.await(id, claimOfInput(named)!, applied.submission);
+        return 'busy';
     }
   }
 
@@ -101,84 +194,29 @@ export class StreamIntake {
     return { kind: 'signal', event: { ...input.event, signalId: `${this.parts.settings.partition}-${id}` } };
   }
 
-  private await(id: EntryId, claim: SignalClaim, { asOf, answer }: Submission): Taken {
-    const entry = this.letIn(id, asOf, claim);
+  private await(entry: InFlightEntry, claim: SignalClaim, answer: Promise<EnrichedSignalEvent>): void {
+    const { progress, onReply } = this.parts;
+    progress.inFlight.add(entry);
     const answered = (enriched: EnrichedSignalEvent): void => {
-      entry.reply = this.answerReply(id, claim, enriched);
-      this.parts.onReply(entry);
+      entry.reply = this.replies.answer(entry, claim, enriched);
+      onReply(entry);
     };
     // Stopped, or never to be recorded: without a reply it stays pending, for whoever comes next.
     answer.then(answered, () => undefined);
-    return 'in-flight';
   }
 
   private reject(id: EntryId, error: OrchestratorError, claim: SignalClaim | null): Taken {
-    const entry = this.letIn(id, null, claim);
-    entry.reply = this.rejectionReply(id, error, claim);
+    const entry = this.entryOf(id, null, claim);
+    entry.reply = this.replies.rejection(id, error, claim);
     entry.replyKind = 'rejected';
+    this.parts.progress.inFlight.add(entry);
     this.parts.onReply(entry);
     return 'in-flight';
   }
-
-  private letIn(id: EntryId, asOf: number | null, claim: SignalClaim | null): InFlightEntry {
-    const entry: InFlightEntry = {
-      ...{ id, asOf, reply: null, replyKind: 'enriched', isRepeated: false, wasSent: false },
-      instead: (verdict) => this.insteadReply(id, claim!, verdict),
-    };
-    this.parts.progress.inFlight.add(entry);
-    return entry;
-  }
-
-  private answerReply(id: EntryId, claim: SignalClaim, answer: EnrichedSignalEvent): ReplyCommand {
-    const { settings, keys, dialect, clock } = this.parts;
-    const { group, seenSeconds, outputKeep } = settings;
-    const fields = frameFields(dialect.encodeEnriched(enrichedMessageOf(answer), clock.epochNs()));
-    const digest = digestOf(claim);
-    const own = [keys.lease, keys.input, keys.output, keys.seen(claim.signalId!)];
-    return (scripts, token) => scripts.of(ANSWER, own, [token, group, id, seenSeconds, outputKeep, digest, ...fields]);
-  }
-
-  /** `of`: what its id means. Without an id nothing is remembered. */
-  private rejectionReply(
-    id: EntryId,
-    error: OrchestratorError,
-    claim: SignalClaim | null,
-    of: 'signal' | 'reused' | 'trimmed' = 'signal',
-  ): ReplyCommand {
-    const { settings, keys, dialect, clock } = this.parts;
-    const { group, seenSeconds, outputKeep } = settings;
-    const rejection = { ...rejected(error, claim, null).rejection, repeated: of === 'trimmed' };
-    const letter = deadLetterFields(id, rejection);
-    const nowNs = clock.epochNs();
-    // What is no signal has no producer that waits for its reply.
-    const frame = claim && frameFields(dialect.encodeRejected(rejection, claim.timestamp ?? nowNs, nowNs));
-    const isRemembered = claim !== null && claim.signalId !== null && of !== 'trimmed';
-    const seen = isRemembered ? [keys.seen(claim.signalId)] : [];
-    const own = [keys.lease, keys.input, keys.output, keys.dead, ...seen];
-    const digest = isRemembered ? digestOf(claim) : '';
-    const args = [group, id, seenSeconds, outputKeep, digest, of, letter.length, ...letter, ...(frame ?? [])];
-    return (scripts, token) => scripts.of(DEAD_LETTER, own, [token, ...args]);
-  }
-
-  private insteadReply(id: EntryId, claim: SignalClaim, verdict: 'TRIMMED' | 'REUSED'): ReplyCommand {
-    const error = verdict === 'TRIMMED' ? alreadyAnswered() : idReused();
-    return this.rejectionReply(id, error, claim, verdict === 'TRIMMED' ? 'trimmed' : 'reused');
-  }
 }
 
-/** Of what a signal is known by besides its id; of 64 bits, since it tells signals of one id apart and no others. */
-function digestOf({ contents }: SignalClaim): string {
-  return createHash('sha256').update(contents).digest('hex').slice(0, 16);
-}
+type SignalInput = BusInput & { readonly kind: 'signal' };
 
-function alreadyAnswered(): OrchestratorError {
-  return new OrchestratorError('ALREADY_ANSWERED', 'the signal had its reply, which is no longer kept', {
-    field: 'signalId',
-  });
-}
-
-function idReused(): OrchestratorError {
-  return new OrchestratorError('SIGNAL_ID_REUSED', 'another signal had this id: other instrument, side or time', {
-    field: 'signalId',
-  });
+function instrumentOf(input: BusInput): string {
+  return input.kind === 'bar' ? input.instrumentId : input.event.instrumentId;
 }

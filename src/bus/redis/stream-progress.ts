@@ -1,4 +1,5 @@
 import type { BusPosition } from '../../loop/loop-snapshot.js';
+import type { SignalSight } from '../message-bus.js';
 import { type EntryId, STREAM_START } from './entry-id.js';
 import { InFlight, type InFlightEntry } from './in-flight.js';
 
@@ -7,21 +8,24 @@ export class StreamProgress {
   readonly inFlight = new InFlight();
   /** Everything up to here has reached the target. */
   position: EntryId;
-  /** The bars that signals may see which an earlier process had let in and not answered. */
-  private readonly restored: Map<EntryId, number>;
+  /** Signals that an earlier process had taken in and not answered: what each sees, or the close of the bar it waits for. */
+  private readonly restored: Map<EntryId, SignalSight | { readonly dueNs: bigint }>;
 
   /** `state`: what was recorded with the bars the target has; null for a target without any of this stream's. */
   constructor(
     private readonly stream: string,
-    state: Pick<BusPosition, 'stream' | 'position' | 'unanswered'> | null,
+    state: Pick<BusPosition, 'stream' | 'position' | 'unanswered' | 'undecided'> | null,
   ) {
     const isOfStream = state !== null && state.stream === stream;
     this.position = isOfStream ? state.position : STREAM_START;
-    this.restored = new Map(isOfStream ? state.unanswered : []);
+    this.restored = new Map();
+    if (!isOfStream) return;
+    for (const [id, asOf, isBarMissing = false] of state.unanswered) this.restored.set(id, { asOf, isBarMissing });
+    for (const [id, dueNs] of state.undecided ?? []) this.restored.set(id, { dueNs });
   }
 
-  /** What the entry's signal may see, as fixed when it was first let in; undefined where that is not known. */
-  asOf(id: EntryId): number | undefined {
+  /** What was known of the entry's signal when it was first taken in; undefined where nothing is. */
+  known(id: EntryId): SignalSight | { readonly dueNs: bigint } | undefined {
     return this.restored.get(id);
   }
 
@@ -44,10 +48,18 @@ export class StreamProgress {
   }
 
   toState(): Omit<BusPosition, 'places' | 'sincePlace'> {
+    const decided = new Map(this.inFlight.decided());
+    const undecided = new Map(this.inFlight.undecided());
+    for (const [id, known] of this.restored) {
+      if (this.inFlight.get(id) !== undefined) continue;
+      if ('dueNs' in known) undecided.set(id, known.dueNs);
+      else decided.set(id, known);
+    }
     return {
       stream: this.stream,
       position: this.position,
-      unanswered: [...new Map([...this.restored, ...this.inFlight.asOfs()])],
+      unanswered: [...decided].map(([id, { asOf, isBarMissing }]) => [id, asOf, isBarMissing]),
+      undecided: [...undecided],
     };
   }
 }

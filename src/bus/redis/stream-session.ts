@@ -1,7 +1,6 @@
 import type { Clock } from '../../clock.js';
 import { BUSY_PAUSE_MS, type BusCounts } from '../intake.js';
-import { compareEntryIds, type EntryId, STREAM_START } from './entry-id.js';
-import type { InFlightEntry } from './in-flight.js';
+import { type EntryId, STREAM_START } from './entry-id.js';
 import type { InputTrimmer } from './input-trimmer.js';
 import { Outbox } from './outbox.js';
 import type { PartitionKeys } from './partition-keys.js';
@@ -12,17 +11,8 @@ import {
   RedisFailure,
   type RedisSettings,
 } from './redis-client.js';
-import {
-  ACQUIRE,
-  checkLease,
-  DELIVER,
-  RELEASE,
-  RENEW,
-  type Script,
-  ScriptCommands,
-  TRIM,
-  type Verdict,
-} from './scripts.js';
+import { ReplyGate } from './reply-gate.js';
+import { ACQUIRE, checkLease, DELIVER, RELEASE, RENEW, type Script, ScriptCommands, TRIM } from './scripts.js';
 import { Silence } from './silence.js';
 import { arrayOf, type StreamEntry, streamsOf, textOf } from './stream-entries.js';
 import type { StreamIntake, Taken } from './stream-intake.js';
@@ -59,13 +49,11 @@ export interface StreamSessionParts {
 export class StreamSession {
   private readonly scripts = new ScriptCommands();
   private readonly outbox: Outbox;
-  private holdsAfter: EntryId | null = null;
+  readonly replies: ReplyGate;
   private delivering = 0;
-  private held: InFlightEntry[] = [];
   private readonly silence: Silence;
   private readonly pulse: NodeJS.Timeout;
   private isOwner = false;
-  private isTakenUp = false;
   private failure: unknown = null;
   private hasStoppedReading = false;
   private isOver = false;
@@ -76,6 +64,7 @@ export class StreamSession {
     private readonly reader: RedisConnection,
   ) {
     this.outbox = new Outbox(commands);
+    this.replies = new ReplyGate(parts, this.scripts, (command, onReply) => this.push(command, onReply));
     const { clock, settings } = parts;
     this.silence = new Silence({ clock, longestMs: settings.leaseMs, readWaitMs: READ_WAIT_MS });
     this.pulse = setInterval(() => this.beat(), settings.leaseMs / RENEWALS);
@@ -112,12 +101,25 @@ export class StreamSession {
     return !this.hasStoppedReading && !this.isOver;
   }
 
-  /** New entries, at most so many; none when nothing came for a while, or {@link isReading} has ended. Rejects with what ended the session. */
-  async read(count: number): Promise<StreamEntry[]> {
+  /** Milliseconds since the epoch, on the server's clock. Rejects with what ended the session. */
+  async serverMs(): Promise<number> {
+    try {
+      const [seconds, microseconds] = arrayOf(await this.ask('TIME')).map(textOf);
+      return 1000 * Number(seconds) + Math.floor(Number(microseconds) / 1000);
+    } catch (error) {
+      if (!this.isReading) return 0;
+      throw error;
+    }
+  }
+
+  /** New entries, at most so many; none when nothing came for a while, at most `waitMs`, or {@link isReading} has ended. Rejects with what ended the session. */
+  async read(count: number, waitMs: number | null): Promise<StreamEntry[]> {
     const { keys, progress } = this.parts;
     const from = ['STREAMS', keys.input, progress.position];
+    const wait = Math.min(waitMs ?? READ_WAIT_MS, READ_WAIT_MS);
+    const block = wait > 0 ? ['BLOCK', wait] : [];
     try {
-      const reply = await this.ask('XREAD', 'COUNT', count, 'BLOCK', READ_WAIT_MS, ...from);
+      const reply = await this.ask('XREAD', 'COUNT', count, ...block, ...from);
       // A reply may still arrive over a connection that is being closed.
       return this.isReading ? (streamsOf(reply).get(keys.input) ?? []) : [];
     } catch (error) {
@@ -180,61 +182,6 @@ export class StreamSession {
   /** Deliveries that the server has not confirmed. */
   get deliveringCount(): number {
     return this.delivering;
-  }
-
-  /** Replies to entries behind this one wait: the group was not given them yet. */
-  holdReplies(after: EntryId): void {
-    this.holdsAfter = after;
-  }
-
-  /** It was. */
-  releaseReplies(): void {
-    this.holdsAfter = null;
-    for (const entry of this.held.splice(0)) this.reply(entry);
-  }
-
-  /** What earlier sessions left is known: replies leave, those that are ready in the order of their entries. */
-  takenUp(): void {
-    this.isTakenUp = true;
-    const ready = [...this.parts.progress.inFlight].sort((a, b) => compareEntryIds(a.id, b.id));
-    for (const entry of ready) this.reply(entry);
-  }
-
-  /** Sends the reply of an entry, as soon as that has been delivered. */
-  reply(entry: InFlightEntry): void {
-    const { progress, counts, token } = this.parts;
-    if (!this.isTakenUp || entry.reply === null) return;
-    // Forgotten meanwhile: another owner has replied to it.
-    if (progress.inFlight.get(entry.id) !== entry) return;
-    if (this.holdsAfter !== null && compareEntryIds(entry.id, this.holdsAfter) > 0) {
-      this.held.push(entry);
-      return;
-    }
-    entry.wasSent = true;
-    this.push(entry.reply(this.scripts, token), (reply) => {
-      const verdict = textOf(reply) as Verdict;
-      if (verdict === 'NOT_PENDING') {
-        // What is pending was found out when this session began: somebody else has interfered.
-        entry.wasSent = false;
-        throw new RedisFailure('RESYNC', 'an entry that was delivered is not pending');
-      }
-      if (verdict === 'TRIMMED' || verdict === 'REUSED') {
-        this.reject(entry, verdict);
-        return;
-      }
-      progress.settle(entry.id);
-      if (verdict === 'REPEATED' || entry.isRepeated) counts.duplicates++;
-      else counts.replied({ kind: entry.replyKind });
-    });
-  }
-
-  /** The entry is still pending: nothing else can have replied to it. */
-  private reject(entry: InFlightEntry, verdict: 'TRIMMED' | 'REUSED'): void {
-    entry.wasSent = false;
-    entry.replyKind = 'rejected';
-    entry.isRepeated = verdict === 'TRIMMED';
-    entry.reply = entry.instead(verdict);
-    this.reply(entry);
   }
 
   /** Takes at once if the target has room, else tries until it has; null if the session ends before. */

@@ -23,7 +23,7 @@ export async function takeUp(session: StreamSession): Promise<void> {
   for (const { replyKind } of progress.keepOnly(pending)) counts.replied({ kind: replyKind });
   const resumed = [...pending].filter((id) => compareEntryIds(id, known) <= 0);
   await resume(session, resumed.sort(compareEntryIds));
-  session.takenUp();
+  session.replies.takenUp();
   await catchUp(session, group.delivered, pending);
   await session.flushed();
 }

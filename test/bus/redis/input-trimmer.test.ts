@@ -1,18 +1,13 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { BusTarget } from '../../../src/bus/message-bus.js';
 import { InFlight } from '../../../src/bus/redis/in-flight.js';
 import { InputTrimmer } from '../../../src/bus/redis/input-trimmer.js';
 import { eventually } from '../../support/eventually.js';
 import { inFlightEntry } from '../../support/in-flight-entry.js';
 
 const never = (): never => {
-  throw new Error('nothing is brought');
+  throw new Error('nothing is cut yet');
 };
-
-function targetThat(durable: () => Promise<void>): BusTarget {
-  return { addBar: never, mergeBars: never, submit: never, durable };
-}
 
 /** Takes in entries 1 to `count`, in batches as they are read; where the stream was cut. */
 function trimmed(
@@ -22,7 +17,7 @@ function trimmed(
   durable = async (): Promise<void> => {},
 ): string[] {
   const cuts: string[] = [];
-  const trimmer = new InputTrimmer(keep, targetThat(durable), inFlight);
+  const trimmer = new InputTrimmer(keep, { durable }, inFlight);
   for (let last = 256; last <= count; last += 256) trimmer.taken(256, `${last}-0`, (before) => cuts.push(before));
   return cuts;
 }
@@ -34,19 +29,10 @@ test('the newest entries are kept, as many as were asked for', async () => {
 });
 
 test('a restart goes on counting where the process before was', async () => {
-  const before = new InputTrimmer(
-    10_240,
-    targetThat(async () => {}),
-    new InFlight(),
-  );
+  const before = new InputTrimmer(10_240, { durable: async () => {} }, new InFlight());
   for (let last = 1024; last <= 10_240; last += 1024) before.taken(1024, `${last}-0`, never);
   const cuts: string[] = [];
-  const after = new InputTrimmer(
-    10_240,
-    targetThat(async () => {}),
-    new InFlight(),
-    before.toState(),
-  );
+  const after = new InputTrimmer(10_240, { durable: async () => {} }, new InFlight(), before.toState());
   after.taken(1024, '11264-0', (cut) => cuts.push(cut));
   await eventually(() => cuts.length > 0, 'a cut');
   assert.equal(cuts, ['1024-0']);

@@ -61,7 +61,7 @@ redisTest('a signal that waits for its answer is in the position, and no longer 
     await client.send(signalInput(0, 'a'));
     await eventually(() => target.waiting === 1, 'the signal');
     const { position, unanswered } = bus.position;
-    assert.equal(unanswered, [[position, 1]]);
+    assert.equal(unanswered, [[position, 1, false]]);
     target.answerAll();
     await eventually(() => bus.metrics.answered === 1, 'the answer');
     assert.equal(bus.position.unanswered, []);
@@ -87,7 +87,15 @@ redisTest('whenever the state is recorded, the position is that of the newest ba
     private isRefusing = false;
   }
   const target = new RecordingTarget();
-  const bus = new StreamBus({ settings, dialect, target, clock: systemClock, logger: silentLogger, position: null });
+  const bus = new StreamBus({
+    settings,
+    dialect,
+    target,
+    clock: systemClock,
+    logger: silentLogger,
+    position: null,
+    awaitBarMs: 500,
+  });
   bus.start();
   await eventually(() => target.log.length === ids.length, 'all bars');
   await bus.stop();
@@ -217,7 +225,15 @@ redisTest('answers leave although there is no room for what came behind their si
     return submit(event);
   };
   let isFree = false;
-  const bus = new StreamBus({ settings, dialect, target, clock: systemClock, logger: silentLogger, position: null });
+  const bus = new StreamBus({
+    settings,
+    dialect,
+    target,
+    clock: systemClock,
+    logger: silentLogger,
+    position: null,
+    awaitBarMs: 500,
+  });
   bus.start();
   try {
     await eventually(() => bus.metrics.answered === ROOM, 'the answers to what there was room for');
@@ -357,7 +373,7 @@ redisTest('a process that served another partition begins anew', async (server) 
     settings,
     async ({ bus }) => {
       const { input: stream } = partitionKeys(settings);
-      assert.equal(bus.position, { stream, position: '0-0', unanswered: [], places: [], sincePlace: 0 });
+      assert.equal(bus.position, { stream, position: '0-0', unanswered: [], undecided: [], places: [], sincePlace: 0 });
     },
     { position },
   );

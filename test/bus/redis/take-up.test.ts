@@ -1,6 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Submission } from '../../../src/bus/message-bus.js';
+import type { SignalSight, Submission } from '../../../src/bus/message-bus.js';
 import { openDialect } from '../../../src/bus/open-dialect.js';
 import { partitionKeys } from '../../../src/bus/redis/partition-keys.js';
 import type { RedisSettings } from '../../../src/bus/redis/redis-client.js';
@@ -15,8 +15,8 @@ import { TcpProxy } from '../../support/tcp-proxy.js';
 
 /** Notes the bar that a signal may see as well, and bars that come back with a signal. */
 class ToldTarget extends ScriptedTarget {
-  override submit(event: SignalEvent, asOf?: number): Submission {
-    if (asOf !== undefined) this.log.push(`as of ${asOf}`);
+  override submit(event: SignalEvent, sight?: SignalSight): Submission {
+    if (sight !== undefined) this.log.push(`as of ${sight.asOf}`);
     return super.submit(event);
   }
 

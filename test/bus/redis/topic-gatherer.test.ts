@@ -29,7 +29,7 @@ async function served(
 ): Promise<void> {
   const target = new ScriptedTarget();
   const parts = { settings, dialect: dialectOf(settings), clock: systemClock, logger: silentLogger, position: null };
-  const bus = new StreamBus({ ...parts, target });
+  const bus = new StreamBus({ ...parts, target, awaitBarMs: 500 });
   bus.start();
   try {
     await use(target, bus);
