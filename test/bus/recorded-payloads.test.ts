@@ -19,6 +19,10 @@ const BARS: BusInput[] = [
   bar(947203200000000000n, [1402.109985, 1411.900024, 1392.099976, 1403.449951], 1092300000),
   bar(947289600000000000n, [1403.449951, 1441.469971, 1400.72998, 1441.469971], 1225200000),
 ];
+const HISTORY: BusInput[] = [
+  { ...bar(946944000000000000n, [1469.25, 1478, 1438.359985, 1455.219971], 931800000), historical: true },
+  { ...bar(947030400000000000n, [1455.219971, 1455.219971, 1397.430054, 1399.420044], 1009000000), historical: true },
+];
 
 for (const version of NAUTILUS_VERSIONS) {
   for (const bus of ['json', 'msgpack'] as const) {
@@ -42,6 +46,12 @@ for (const version of NAUTILUS_VERSIONS) {
       assert.equal(inputsOf(on('data.SignalMomentum')), [
         { kind: 'signal', event: { instrumentId: 'SPX.SIM', signal: 1, timestamp: 947203200000000000n } },
       ]);
+    });
+
+    test(`history that a ${version} node publishes in ${bus} is of the past`, () => {
+      const found = inputsOf(on(`historical.${BAR_TOPIC}`));
+      // 2.0 gives what was requested to its actors alone.
+      assert.equal(found, version === '1.231.0' ? HISTORY : []);
     });
 
     test(`a ${version} node that writes ${bus} is known to live by its heartbeats, and its other talk is ignored`, () => {
@@ -71,7 +81,7 @@ function decode(entry: RecordedEntry): Decoded {
   return first!;
 }
 
-function bar(tsEventNs: bigint, prices: readonly number[], volume: number): BusInput {
+function bar(tsEventNs: bigint, prices: readonly number[], volume: number): Extract<BusInput, { kind: 'bar' }> {
   const [open, high, low, close] = prices as [number, number, number, number];
   return { kind: 'bar', instrumentId: 'SPX.SIM', bar: { tsEventNs, open, high, low, close, volume } };
 }
