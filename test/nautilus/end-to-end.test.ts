@@ -1,3 +1,8 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { unwrap } from '../../src/bus/nautilus-messages.js';
@@ -6,8 +11,11 @@ import { RedisConnection } from '../../src/bus/redis/redis-client.js';
 import type { OrchestratorConfigInput } from '../../src/config.js';
 import type { EnrichedSignalEvent } from '../../src/market/events.js';
 import { FAST_VPIN, fastTrainedBundle } from '../support/bundles.js';
+import { ml4t } from '../support/cli.js';
+import { ROOT } from '../support/readme.js';
 import { HAS_REDIS_SERVER, RedisServer } from '../support/redis-server.js';
 import { ServedPartition } from '../support/served-partition.js';
+import { Running } from '../support/session.js';
 import { findPython, NAUTILUS_MAJORS, type NautilusMajor, openEnvironment } from './environments.js';
 import { expectedAnswers } from './expected-answers.js';
 import { PythonRun, type ReceivedReply, type RunSettings } from './python-run.js';
@@ -138,6 +146,20 @@ if (python === null || !HAS_REDIS_SERVER) {
     }
   });
 
+  test('the sides of a backtest teach a model, the same under both versions, which sizes a later backtest', async () => {
+    const server = await RedisServer.start();
+    const models = mkdtempSync(join(tmpdir(), 'ml4t-models-'));
+    try {
+      const taught = await Promise.all(
+        ready.map((node) => teachAndSize(server.url, node, join(models, `${node.major}`))),
+      );
+      assert.is(new Set(taught).size, 1, taught.join());
+    } finally {
+      rmSync(models, { recursive: true, force: true });
+      await server.stop();
+    }
+  });
+
   test('a backtest waits for each of its answers', async () => {
     await play(
       cases('backtest').filter(({ encoding }) => encoding === 'json'),
@@ -148,6 +170,30 @@ if (python === null || !HAS_REDIS_SERVER) {
 
 function isOwnBus({ way }: Case): boolean {
   return way === 'own-bus' || way === 'topics';
+}
+
+/** The commands that the example shows, one after the other; resolves with the id of the model. */
+async function teachAndSize(
+  url: string,
+  { major, python: path }: Pick<Case, 'major' | 'python'>,
+  models: string,
+): Promise<string> {
+  const [lesson, sized] = [`lesson-${major}`, `sized-${major}`];
+  const backtest = (...parameters: string[]): Promise<unknown> =>
+    promisify(execFile)(path, [join(ROOT, 'examples/nautilus/backtest.py'), '--redis', url, ...parameters]);
+  await backtest('--partition', lesson, '--end', '3500');
+  const trained = await ml4t(['train', '--redis', url, '--partition', lesson, '--model-dir', models, '--json']);
+  assert.is(trained.status, 0, trained.stderr);
+  const serving = Running.start(['run', '--redis', url, '--partition', sized, '--model-dir', models]);
+  try {
+    await serving.printed('bus up');
+    await backtest('--partition', sized, '--first', '3400', '--sized');
+    assert.is(await serving.interrupted(), 0, serving.errors);
+    await serving.printed('stopped after 1,705 bars, 1,685 signals: 1,685 answered, 0 rejected');
+  } finally {
+    serving.child.kill('SIGKILL');
+  }
+  return (JSON.parse(trained.stdout) as { modelId: string }).modelId;
 }
 
 /** Runs all cases beside each other, lets things happen in the middle, and checks what came. */
