@@ -140,7 +140,7 @@ export class ML4TOrchestrator {
   }
 
   /**
-   * The answer to one signal, by its deadline. Rejects, before anything is stored of it, with INVALID_SIGNAL, MISSING_FEATURE or the fault of its bars; with
+   * The answer to one signal, by its deadline, from the bars that are stored by now: one that closes at its time has to be added before. Rejects, before anything is stored of it, with INVALID_SIGNAL, MISSING_FEATURE or the fault of its bars; with
    * OVERLOADED while `outstandingMax` signals are on their way; with STOPPED if {@link stop} comes first. Answers of one instrument come in the order of their signals.
    */
   processSignal(event: SignalEvent): Promise<EnrichedSignalEvent> {

@@ -112,25 +112,25 @@ export class StreamIntake {
       if (merged.kind !== 'bar') return this.notTaken(id, input, merged);
       if (this.barStored(event.instrumentId) === 'busy') return 'busy';
     }
-    const known = progress.known(id);
-    if (known !== undefined && 'asOf' in known && !this.waiting.has(event.instrumentId)) {
-      return this.letIn(id, input, known, null);
+    const known = progress.known(id) ?? this.dueOf(event);
+    if (this.waiting.has(event.instrumentId)) {
+      return this.queue(id, input, known ?? { asOf: target.asOf(event), isBarMissing: false });
     }
-    const dueNs = known === undefined ? this.dueNs(event) : 'dueNs' in known ? known.dueNs : null;
-    if (dueNs === null && !this.waiting.has(event.instrumentId)) return this.letIn(id, input, undefined, null);
-    const { asOf, isBarMissing } =
-      known !== undefined && 'asOf' in known ? known : { asOf: target.asOf(event), isBarMissing: false };
-    const entry = this.entryOf(id, dueNs === null ? asOf : null, claimOfInput(input));
-    entry.isWaiting = true;
-    entry.dueNs = dueNs;
-    entry.isBarMissing = isBarMissing;
-    progress.inFlight.add(entry);
-    this.waiting.add({ id, event, entry });
-    return 'in-flight';
+    return known !== undefined && 'dueNs' in known ? this.queue(id, input, known) : this.letIn(id, input, known, null);
   }
 
-  private dueNs(event: SignalEvent): bigint | null {
-    return this.parts.awaitBarMs === 0 || event.signal === 0 ? null : this.parts.target.dueNs(event);
+  /** The bar it has to wait for; undefined for none. */
+  private dueOf(event: SignalEvent): { readonly dueNs: bigint } | undefined {
+    if (this.parts.awaitBarMs === 0 || event.signal === 0) return undefined;
+    const dueNs = this.parts.target.dueNs(event);
+    return dueNs === null ? undefined : { dueNs };
+  }
+
+  private queue(id: EntryId, input: SignalInput, known: SignalSight | { readonly dueNs: bigint }): Taken {
+    const entry: InFlightEntry = { ...this.entryOf(id, null, claimOfInput(input)), ...known, isWaiting: true };
+    this.parts.progress.inFlight.add(entry);
+    this.waiting.add({ id, event: input.event, entry });
+    return 'in-flight';
   }
 
   /** The instrument may have a newer bar: whoever waited for it is let in. */
@@ -167,12 +167,17 @@ export class StreamIntake {
 
   /** The server has an entry within the window that was not read: its clock was set back. What was recorded stays as it is, and is not learned from. */
   private reconsider(entry: InFlightEntry, event: SignalEvent): void {
-    const dueNs = this.parts.target.dueNs(event);
+    const { target, progress } = this.parts;
+    entry.dueNs = target.dueNs(event);
     // Where the bar is stored by now, nothing is due any more.
-    Object.assign(entry, { dueNs, asOf: dueNs === null ? this.parts.target.asOf(event) : null });
-    Object.assign(entry, { reply: null, isBarMissing: false, isWaiting: true, reconsider: null, wasSent: false });
+    entry.asOf = entry.dueNs === null ? target.asOf(event) : null;
+    entry.isBarMissing = false;
+    entry.isWaiting = true;
+    entry.reply = null;
+    entry.reconsider = null;
+    entry.wasSent = false;
     this.waiting.add({ id: entry.id, event, entry });
-    this.parts.progress.inFlight.wake();
+    progress.inFlight.wake();
   }
 
   private entryOf(id: EntryId, asOf: number | null, claim: SignalClaim | null): InFlightEntry {
