@@ -44,7 +44,7 @@ async function worker(): Promise<void> {
     );
     if (result.problem !== null) console.log(`     ${result.problem}`);
     if (result.failed > 0) console.log(result.output);
-    for (const line of result.output.split('\n').filter((text) => /not available|skipped:|^real node/.test(text)))
+    for (const line of result.output.split('\n').filter((text) => /not available|skipped:|real node, /.test(text)))
       console.log(`     ${line.trim()}`);
   }
 }
