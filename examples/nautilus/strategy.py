@@ -85,8 +85,10 @@ class Follower(Strategy):
     def on_data(self, data: Any) -> None:
         reply = received(data)
         due = self.due.pop(reply.signal_id, None)
-        if due is None or self.clock.timestamp_ns() > due:
-            self.log.warning(f"too late, or known: {reply}")
+        if due is None:
+            return  # a copy, or another strategy's
+        if self.clock.timestamp_ns() > due:
+            self.log.warning(f"no trade, the answer was late: {reply}")
         elif isinstance(reply, RejectedSignal):
             self.log.error(f"no trade, the signal was refused: {reply.code}, {reply.reason}")
         else:
