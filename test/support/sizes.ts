@@ -80,3 +80,5 @@ export const REDIS_FAULTS = full ? 44 : 6;
 export const OWNER_KILLS = full ? 10 : 2;
 /** Malformed and hostile messages, between which valid ones are answered. */
 export const HOSTILE_MESSAGES = full ? 10_000 : 2000;
+/** Markets of every kind in which the look-ahead alarm must neither err nor miss. */
+export const LOOK_AHEAD_MARKETS = full ? 200 : 4;
