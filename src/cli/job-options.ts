@@ -2,7 +2,8 @@ import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
 import { PRIMARY_SIGNALS } from '../primary/primary-signal.js';
-import type { MarketSource } from './market-source.js';
+import { SIGNALS_AT, type SignalsAt } from '../primary/side-schedule.js';
+import type { MarketSource, PrimaryChoice } from './market-source.js';
 
 const BUNDLED_BARS = fileURLToPath(new URL('../../../examples/sp500-daily.csv', import.meta.url));
 /** Bars of the simulated market, and the primary signal it is known for. */
@@ -18,10 +19,12 @@ export interface MarketOptions {
   instrument?: string;
   timestampIs: 'open' | 'close';
   primary?: string;
+  signalsAt?: SignalsAt;
 }
 
 export interface JobOptions extends MarketOptions {
   costBps?: number;
+  lookAhead?: 'refuse' | 'allow';
   config?: string;
   json: boolean;
 }
@@ -42,12 +45,24 @@ export function addMarketOptions(command: Command): Command {
         .choices(['open', 'close'])
         .default('open'),
     )
-    .option('--primary <signal>', `${PRIMARY_SIGNALS.join(', ')}, or a CSV file with timestamp,side`);
+    .option('--primary <signal>', `${PRIMARY_SIGNALS.join(', ')}, or a CSV file with timestamp,side`)
+    .addOption(
+      new Option(
+        '--signals-at <meaning>',
+        'what the timestamps of that file are: the open of the bar a signal was made from, its close, or the instant of the decision',
+      ).choices(SIGNALS_AT),
+    );
 }
 
 export function addJobOptions(command: Command): Command {
   return addMarketOptions(command.option('--bars <file>', 'bars as CSV, gzip allowed'))
     .option('--cost-bps <bps>', 'round-trip cost in basis points', Number)
+    .addOption(
+      new Option('--look-ahead <policy>', 'training on sides that seem to know the bar they are labelled by').choices([
+        'refuse',
+        'allow',
+      ]),
+    )
     .option('--config <file>', 'configuration as JSON; ML4T_… variables go over it')
     .option('--json', 'one JSON document on stdout', false);
 }
@@ -64,6 +79,7 @@ export function simulatedSource({ edge, seed }: MarketOptions, bars: number = SI
   return { kind: 'simulated', edge, seed, bars };
 }
 
-export function primaryOf(options: MarketOptions, source: MarketSource): string {
-  return options.primary ?? (source.kind === 'simulated' ? SIMULATED.primary : REAL_PRIMARY);
+export function primaryOf(options: MarketOptions, source: MarketSource): PrimaryChoice {
+  const name = options.primary ?? (source.kind === 'simulated' ? SIMULATED.primary : REAL_PRIMARY);
+  return { name, signalsAt: options.signalsAt ?? null };
 }

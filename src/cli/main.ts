@@ -12,6 +12,7 @@ import { createLogger } from '../log.js';
 import { decodeBundle } from '../model/bundle-codec.js';
 import { readModelFile } from '../model/persistence.js';
 import { ML4TOrchestrator } from '../orchestrator.js';
+import { type Alignment, alignmentOf } from '../primary/side-schedule.js';
 import type { TrainingProgress } from '../training/train-model.js';
 import type { TrainingSeries } from '../training/training-series.js';
 import { BREAK_MIN, tellBreakStory } from './break-story.js';
@@ -37,6 +38,13 @@ type RunOptions = JobOptions &
     out?: string;
     breakAt?: number;
   };
+
+/** What a command is to learn, and how its files were understood. */
+interface Lesson {
+  readonly series: TrainingSeries;
+  readonly roundedCount: number;
+  readonly alignment: Alignment;
+}
 
 const program = new Command('ml4t')
   .description('Live meta-labelling: how far to trust each primary signal')
@@ -103,7 +111,7 @@ addJobOptions(program.command('train'))
   .requiredOption('--model-dir <directory>', 'where models are kept')
   .action(async (options: JobOptions & { modelDir: string }) => {
     const config = configOf(options, { modelPath: options.modelDir, dispatch: 'inline' });
-    const { series, roundedCount } = await lessonOf(options);
+    const { series, ...understood } = await lessonOf(options);
     const orchestrator = new ML4TOrchestrator(config);
     const bar = progressBar();
     await orchestrator.start();
@@ -112,8 +120,8 @@ addJobOptions(program.command('train'))
       bar.stop();
       print(
         options.json
-          ? toJson({ modelId: orchestrator.model?.modelId ?? null, roundedCount, ...result.report })
-          : renderTraining(result, options.modelDir, roundedCount),
+          ? toJson({ modelId: orchestrator.model?.modelId ?? null, ...understood, ...result.report })
+          : renderTraining(result, options.modelDir, { ...understood, entry: config.labels.entry }),
       );
     } finally {
       bar.stop();
@@ -153,7 +161,7 @@ addBusCommands(program, print);
 async function runServe(options: RunOptions): Promise<void> {
   const { dataDir, modelDir, json } = options;
   const config = busConfigOf(options, {
-    ...costOf(options),
+    ...lessonSettings(options),
     ...(dataDir !== undefined && { dataDir }),
     ...(modelDir !== undefined && { modelPath: modelDir }),
   });
@@ -168,13 +176,15 @@ async function runServe(options: RunOptions): Promise<void> {
   });
 }
 
-async function lessonOf(options: JobOptions): Promise<{ series: TrainingSeries; roundedCount: number }> {
+async function lessonOf(options: JobOptions): Promise<Lesson> {
   const source = sourceOf(options);
-  const { bars, instrumentId, roundedCount } = await openMarket(source);
-  const primary = await loadPrimary(primaryOf(options, source), bars);
+  const market = await openMarket(source);
+  const { bars, instrumentId, roundedCount } = market;
+  const primary = await loadPrimary(primaryOf(options, source), market);
   return {
     series: { instrumentId, bars, sides: primary.byBar, decidedNs: primary.decidedNs },
     roundedCount: roundedCount + primary.roundedCount,
+    alignment: alignmentOf(primary, bars),
   };
 }
 
@@ -200,12 +210,15 @@ function configOf(options: JobOptions, extra: OrchestratorConfigInput = {}): Orc
   return OrchestratorConfig.load({
     ...(options.config === undefined ? {} : { file: options.config }),
     environment: process.env,
-    overrides: { ...costOf(options), ...extra, redis: NO_BUS },
+    overrides: { ...lessonSettings(options), ...extra, redis: NO_BUS },
   });
 }
 
-function costOf({ costBps }: JobOptions): OrchestratorConfigInput {
-  return costBps === undefined ? {} : { labels: { costBps } };
+function lessonSettings({ costBps, lookAhead }: JobOptions): OrchestratorConfigInput {
+  return {
+    ...(costBps !== undefined && { labels: { costBps } }),
+    ...(lookAhead !== undefined && { training: { lookAhead } }),
+  };
 }
 
 /** As {@link progressBar}, for the story's bars. */

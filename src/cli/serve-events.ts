@@ -1,6 +1,7 @@
 import type { BusMetrics } from '../bus/message-bus.js';
 import type { OrchestratorConfig } from '../config.js';
 import type { RoundedTimeCounts } from '../market/rounded-times.js';
+import { describeLookAhead, type LookAheadFigures } from '../validation/look-ahead.js';
 import { describeRounded } from './render.js';
 import { printable, renderTotals } from './render-bus.js';
 
@@ -23,6 +24,7 @@ export type ServeEvent =
   | { readonly event: 'busUp' }
   | { readonly event: 'busDown'; readonly code: string; readonly reason: string }
   | { readonly event: 'busGap'; readonly missing: number | null; readonly reason: string }
+  | { readonly event: 'lookAheadSuspected'; readonly figures: LookAheadFigures }
   | { readonly event: 'retrainTriggered'; readonly reasons: readonly string[] }
   | { readonly event: 'verdict'; readonly verdict: string; readonly sentence: string }
   | { readonly event: 'modelSwapped'; readonly modelId: string; readonly generation: number }
@@ -48,6 +50,8 @@ function lineOf(event: ServeEvent): string {
       return event.code === 'STANDBY' ? `standing by: ${event.reason}` : `bus down: ${event.reason} [${event.code}]`;
     case 'busGap':
       return `gap: ${event.reason}`;
+    case 'lookAheadSuspected':
+      return `look-ahead suspected: ${describeLookAhead(event.figures)}`;
     case 'retrainTriggered':
       return `retrain triggered: ${event.reasons.join(', ')}`;
     case 'verdict':

@@ -96,6 +96,7 @@ function tellEvents({ events }: ML4TOrchestrator, tell: (event: ServeEvent) => v
   events.on('busUp', () => tell({ event: 'busUp' }));
   events.on('busDown', ({ code, reason }) => tell({ event: 'busDown', code, reason }));
   events.on('busGap', ({ missing, reason }) => tell({ event: 'busGap', missing, reason }));
+  events.on('lookAheadSuspected', (figures) => tell({ event: 'lookAheadSuspected', figures }));
   events.on('retrainTriggered', ({ reasons }) => tell({ event: 'retrainTriggered', reasons }));
   events.on('verdict', ({ verdict, sentence }) => tell({ event: 'verdict', verdict, sentence }));
   events.on('modelSwapped', ({ modelId, generation }) => tell({ event: 'modelSwapped', modelId, generation }));
