@@ -43,6 +43,12 @@ export class Entrance implements BusTarget {
     return { asOf: signal.asOf, answer: this.parts.plane.submit(signal, startNs) };
   }
 
+  newestNs(instrumentId: string): bigint {
+    const { store } = this.parts;
+    const instrument = store.indexOf(instrumentId);
+    return instrument < 0 ? 0n : store.tsEventNs(instrument, store.newest(instrument));
+  }
+
   /** As {@link submit}, for callers who ask about nothing but the answer. */
   answer(event: SignalEvent): Promise<EnrichedSignalEvent> {
     const startNs = this.parts.clock.monotonicNs();
@@ -63,12 +69,6 @@ export class Entrance implements BusTarget {
   dueNs({ instrumentId, timestamp }: SignalEvent): bigint | null {
     const { store } = this.parts;
     return store.dueNs(store.indexOf(instrumentId), wholeSecondNs(timestamp));
-  }
-
-  newestNs(instrumentId: string): bigint {
-    const { store } = this.parts;
-    const instrument = store.indexOf(instrumentId);
-    return instrument < 0 ? 0n : store.tsEventNs(instrument, store.newest(instrument));
   }
 
   /** `place`: of the event in a batch. `sight`: what was fixed before. */

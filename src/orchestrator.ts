@@ -44,7 +44,7 @@ export interface OrchestratorDependencies {
 /** Signals of a batch that are admitted before other events have their turn: some milliseconds of work. */
 const ADMITTED_PER_TURN = 1000;
 /** Clocks differ and replays may use another one, but a bar that is a year ahead has its time in another unit. */
-const FUTURE_NS_MAX = 365n * 86_400_000_000_000n;
+export const FUTURE_NS_MAX = 365n * 86_400_000_000_000n;
 
 type Lifecycle = 'new' | 'starting' | 'started' | 'stopped';
 
@@ -141,7 +141,7 @@ export class ML4TOrchestrator {
   }
 
   /**
-   * The answer to one signal, by its deadline. Rejects, before anything is stored of it, with INVALID_SIGNAL, MISSING_FEATURE or the fault of its bars; with
+   * The answer to one signal, by its deadline, from the bars that are stored by now: one that closes at its time has to be added before. Rejects, before anything is stored of it, with INVALID_SIGNAL, MISSING_FEATURE or the fault of its bars; with
    * OVERLOADED while `outstandingMax` signals are on their way; with STOPPED if {@link stop} comes first. Answers of one instrument come in the order of their signals.
    */
   processSignal(event: SignalEvent): Promise<EnrichedSignalEvent> {

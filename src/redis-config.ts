@@ -26,6 +26,7 @@ export const redisSchema = z.strictObject({
   signalType: z.string().min(1).default('PrimarySignal'),
   signalInstruments: z.record(z.string(), z.string().min(1)).default({}),
   barSpec: z.string().min(1).default('1-MINUTE-LAST'),
+  barSource: z.enum(['EXTERNAL', 'INTERNAL']).default('EXTERNAL'),
   inFlightMax: z.int().min(1).max(8192).default(1024),
   payloadBytesMax: z
     .int()

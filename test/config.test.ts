@@ -128,6 +128,7 @@ test('an empty configuration is the defaults', () => {
       signalType: 'PrimarySignal',
       signalInstruments: {},
       barSpec: '1-MINUTE-LAST',
+      barSource: 'EXTERNAL',
       inFlightMax: 1024,
       payloadBytesMax: 1_048_576,
       leaseMs: 5000,

@@ -3,7 +3,6 @@ import type { Decoded, SequencePlace } from './dialect.js';
 import { readPayload, type UntrustedObject } from './payload.js';
 import type { SignalClaim } from './signal-claim.js';
 
-export const IGNORED: Decoded = { kind: 'ignored' };
 export const HEARTBEAT: Decoded = { kind: 'heartbeat' };
 
 export interface PayloadDecoderOptions {

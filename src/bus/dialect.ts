@@ -20,8 +20,8 @@ export interface WrittenFrame extends Omit<Frame, 'payload'> {
 export type Decoded =
   | { readonly kind: 'input'; readonly input: BusInput; readonly place: SequencePlace | null }
   | { readonly kind: 'heartbeat' }
-  /** Understood, and of no concern to this system. */
-  | { readonly kind: 'ignored' }
+  /** Understood, and of no concern to this system as it is configured. */
+  | { readonly kind: 'ignored'; readonly what: IgnoredKind }
   | {
       readonly kind: 'invalid';
       readonly error: OrchestratorError;
@@ -29,6 +29,15 @@ export type Decoded =
       readonly claim: SignalClaim | null;
       readonly place: SequencePlace | null;
     };
+
+/** What is ignored, as a person would look for it. */
+export interface IgnoredKind {
+  /** '' where the message does not tell. */
+  readonly className: string;
+  readonly topic: string;
+  /** Which setting would take it; null for none. */
+  readonly setting: string | null;
+}
 
 /** Where a message stands among those of its sender, who numbers them. */
 export interface SequencePlace {

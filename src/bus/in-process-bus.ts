@@ -127,7 +127,8 @@ export class InProcessBus implements MessageBus {
         this.reply(reply);
       });
       this.answering.add(answered);
-    } else if (applied.kind !== 'bar') this.reply(rejected(applied.error, claimOfInput(input), null));
+    } else if (applied.kind === 'refused' || applied.kind === 'stopped')
+      this.reply(rejected(applied.error, claimOfInput(input), null));
     return true;
   }
 

@@ -24,6 +24,8 @@ export const DRAIN_MS = 2000;
 /** What became of one message. */
 export type Applied =
   | { readonly kind: 'bar' }
+  /** A historical bar that continues nothing. */
+  | { readonly kind: 'passed-over' }
   | { readonly kind: 'signal'; readonly submission: Submission }
   /** Never to be tried again: it goes back to its sender. */
   | { readonly kind: 'refused'; readonly error: OrchestratorError }
@@ -36,11 +38,17 @@ export type Applied =
 export function applyInput(target: BusTarget, input: BusInput, sight?: SignalSight): Applied {
   try {
     if (input.kind === 'signal') return { kind: 'signal', submission: target.submit(input.event, sight) };
-    target.addBar(input.instrumentId, input.bar);
-    return { kind: 'bar' };
+    return applyBar(target, input);
   } catch (error) {
     return notApplied(error);
   }
+}
+
+/** What is historical is never at fault for its time. */
+function applyBar(target: BusTarget, { instrumentId, bar, historical }: BusInput & { readonly kind: 'bar' }): Applied {
+  if (historical && bar.tsEventNs <= target.newestNs(instrumentId)) return { kind: 'passed-over' };
+  target.addBar(instrumentId, bar);
+  return { kind: 'bar' };
 }
 
 /** Brings what a message leaves behind whose reply is out already: bars, those that came with a signal too. */
@@ -104,6 +112,7 @@ export class BusCounts {
   rejected = 0;
   ignored = 0;
   heartbeats = 0;
+  historicalIgnored = 0;
   duplicates = 0;
   missing = 0;
   inFlight = 0;
@@ -111,6 +120,7 @@ export class BusCounts {
   /** As {@link applyInput} returned it. A message that is refused counts when its reply is out. */
   applied({ kind }: Applied): void {
     if (kind === 'bar') this.bars++;
+    if (kind === 'passed-over') this.historicalIgnored++;
     if (kind !== 'signal') return;
     this.signals++;
     this.inFlight++;

@@ -3,10 +3,18 @@ import type { ErrorCode } from '../errors.js';
 import type { BusPosition } from '../loop/loop-snapshot.js';
 import type { Bar } from '../market/bar.js';
 import type { EnrichedSignalEvent, SignalEvent } from '../market/events.js';
+import type { IgnoredKind } from './dialect.js';
+import type { Refusals } from './refusal-notice.js';
 
 /** What comes in over a bus. */
 export type BusInput =
-  | { readonly kind: 'bar'; readonly instrumentId: string; readonly bar: Bar }
+  | {
+      readonly kind: 'bar';
+      readonly instrumentId: string;
+      readonly bar: Bar;
+      /** One of the past that is published again: taken where it continues what is stored, else passed over. */
+      readonly historical?: true;
+    }
   | { readonly kind: 'signal'; readonly event: SignalEvent };
 
 /** What goes out for every signal, and for every message that cannot be one: an answer, or why there is none. */
@@ -93,6 +101,14 @@ export interface BusEvents {
   busDown: (down: { readonly server: string; readonly code: string; readonly reason: string }) => void;
   /** Messages are missing that the other side had sent; `reason` says which and why. */
   busGap: (gap: { readonly server: string; readonly missing: number | null; readonly reason: string }) => void;
+  /** Messages were refused since the last such event, the first of them with this code; at most every ten seconds. */
+  busRefused: (refused: { readonly server: string } & Refusals) => void;
+  /** A kind of message is ignored; once for each class and topic, of 256 at the most. */
+  busIgnored: (ignored: { readonly server: string } & IgnoredKind) => void;
+  /** A node's heartbeats came every so often, and three are missing. */
+  heartbeatsStopped: (stopped: { readonly server: string; readonly intervalMs: number }) => void;
+  /** They come again. */
+  heartbeatsResumed: (resumed: { readonly server: string; readonly silentMs: number }) => void;
 }
 
 export interface BusMetrics {
@@ -105,6 +121,8 @@ export interface BusMetrics {
   /** Understood, and of no concern to this system. */
   readonly ignored: number;
   readonly heartbeats: number;
+  /** Historical bars that continue nothing: known already, or older than what is stored. */
+  readonly historicalIgnored: number;
   /** Signals that were sent again after they had their reply, and got a copy of it. */
   readonly duplicates: number;
   /** Messages known to be missing. */

@@ -8,7 +8,7 @@ import { isNautilusInstrumentId } from './nautilus-bar-type.js';
 import { ENRICHED_TYPE, enrichedFields, readEnrichedFields } from './nautilus-enriched.js';
 import { type NautilusConfig, nautilusReader, unwrap } from './nautilus-messages.js';
 import { REJECTED_TYPE, readRejectedSignalFields, rejectedSignalFields } from './nautilus-rejected.js';
-import { signalTopics } from './nautilus-topics.js';
+import { BARS, HISTORICAL, signalTopics, type TopicSettings } from './nautilus-topics.js';
 import { readPayload, type UntrustedObject, writePayload } from './payload.js';
 
 /** What the versions write differently. */
@@ -38,9 +38,9 @@ export function openNautilusDialect(config: NautilusConfig, form: NautilusForm):
   });
   const custom = (datum: NautilusDatum): WrittenFrame =>
     frame(`data.${datum.typeName}`, datum.typeName, form.customObject(datum));
-  const bar = ({ instrumentId, bar }: Extract<BusInput, { kind: 'bar' }>): WrittenFrame => {
-    const barType = barTypeOf(instrumentId, config.redis.barSpec);
-    return frame(`data.bars.${barType}`, 'Bar', form.ownObject(barDatum(barType, bar)));
+  const bar = ({ instrumentId, bar, historical }: Extract<BusInput, { kind: 'bar' }>): WrittenFrame => {
+    const barType = barTypeOf(instrumentId, config.redis);
+    return frame(`${historical ? HISTORICAL : ''}${BARS}${barType}`, 'Bar', form.ownObject(barDatum(barType, bar)));
   };
   return {
     decode: nautilusReader(config),
@@ -77,13 +77,13 @@ function readReply(object: UntrustedObject): BusReply {
   }
 }
 
-function barTypeOf(instrumentId: string, barSpec: string): string {
+function barTypeOf(instrumentId: string, { barSpec, barSource }: TopicSettings): string {
   if (!isNautilusInstrumentId(instrumentId)) {
     throw new OrchestratorError('INVALID_MESSAGE', 'an instrument of NautilusTrader is named SYMBOL.VENUE', {
       field: 'instrumentId',
     });
   }
-  return `${instrumentId}-${barSpec}-EXTERNAL`;
+  return `${instrumentId}-${barSpec}-${barSource}`;
 }
 
 function barDatum(barType: string, { tsEventNs, open, high, low, close, volume }: Bar): NautilusDatum {

@@ -1,7 +1,7 @@
 import type { OrchestratorConfig } from '../config.js';
 import { OrchestratorError } from '../errors.js';
 import type { SignalEvent } from '../market/events.js';
-import { HEARTBEAT, IGNORED, payloadDecoder } from './decoded.js';
+import { HEARTBEAT, payloadDecoder } from './decoded.js';
 import type { Decoded, Frame } from './dialect.js';
 import {
   fieldOf,
@@ -17,7 +17,7 @@ import {
 } from './fields.js';
 import type { BusInput } from './message-bus.js';
 import { parseNautilusBarType } from './nautilus-bar-type.js';
-import { concernOf, title } from './nautilus-topics.js';
+import { BARS, concernOf, SIGNAL_TYPE, settingFor, type TopicSettings, title } from './nautilus-topics.js';
 import type { UntrustedObject } from './payload.js';
 import { readClaim, type SignalClaim } from './signal-claim.js';
 
@@ -30,37 +30,69 @@ export interface NautilusMessage {
 }
 
 const SIGNAL_PREFIX = 'Signal';
+const INPUT = { kind: 'input' } as const;
+/** What this system writes has a side too. */
+const OWN_TYPES = new Set(['EnrichedSignal', 'RejectedSignal']);
 const ENCODINGS = new Set(['json', 'msgpack']);
 const SIDES: Readonly<Record<string, -1 | 0 | 1>> = { LONG: 1, BUY: 1, SHORT: -1, SELL: -1, FLAT: 0 };
 const BOOLEANS: Readonly<Record<string, number>> = { True: 1, False: 0 };
 
 /** What frames of a NautilusTrader node say, of either version: the shape of the payload tells which. */
 export function nautilusReader(config: NautilusConfig): (frame: Frame) => Decoded {
-  const { signalType, barSpec, payloadBytesMax } = config.redis;
-  const spec = barSpec.toUpperCase();
+  const { signalType, payloadBytesMax } = config.redis;
+  const read = messageReader(config);
+  const decodePayload = (topic = ''): ((payload: Uint8Array) => Decoded) =>
+    payloadDecoder({
+      payloadBytesMax,
+      placeOf: () => null,
+      read: (object) => read(unwrap(object), topic),
+      claimOf: (object) => claimOf(object, signalType),
+    });
+  return ({ topic, type = '', encoding, payload }) => {
+    const concern = topic === undefined ? INPUT : concernOf(topic, config.redis);
+    if (concern.kind === 'heartbeat') return HEARTBEAT;
+    if (concern.kind === 'none') return ignored(type || classOfTopic(topic), topic, concern.setting);
+    // The name of the encoding may be wrong, as to which of the two it is; the first byte is not.
+    if (encoding !== undefined && !ENCODINGS.has(encoding.toLowerCase())) return ignored(type, topic, null);
+    const decoded = decodePayload(topic)(payload);
+    return concern.kind === 'historical' ? asHistorical(decoded, type, topic) : decoded;
+  };
+}
+
+/** What an object says that was published on the topic, '' where that is not known. */
+function messageReader(config: NautilusConfig): (message: NautilusMessage, topic: string) => Decoded {
+  const { signalType } = config.redis;
   const instruments = new Map(
     Object.entries(config.redis.signalInstruments).map(([name, instrumentId]) => [title(name), instrumentId]),
   );
-  const read = ({ typeName, fields }: NautilusMessage): Decoded => {
-    if (typeName === 'Bar') return readBar(fields, spec);
+  return ({ typeName, fields }, topic) => {
+    if (typeName === 'Bar') return readBar(fields, topic, config.redis);
     if (typeName === signalType) return signal(readCustomSignal(fields, config.userFeatures));
-    if (!typeName.startsWith(SIGNAL_PREFIX)) return IGNORED;
+    if (!typeName.startsWith(SIGNAL_PREFIX)) {
+      const isLikeOne = ['side', 'direction'].some((name) => Object.hasOwn(fields, name));
+      return ignored(typeName, topic, isLikeOne && !OWN_TYPES.has(typeName) ? SIGNAL_TYPE : null);
+    }
     const instrumentId = instruments.get(typeName.slice(SIGNAL_PREFIX.length));
-    return instrumentId === undefined ? IGNORED : signal(readNamedSignal(fields, instrumentId));
+    if (instrumentId === undefined) return ignored(typeName, topic, 'redis.signalInstruments');
+    return signal(readNamedSignal(fields, instrumentId));
   };
-  const decode = payloadDecoder({
-    payloadBytesMax,
-    placeOf: () => null,
-    read: (object) => read(unwrap(object)),
-    claimOf: (object) => claimOf(object, signalType),
-  });
-  return ({ topic, encoding, payload }) => {
-    const concern = topic === undefined ? 'input' : concernOf(topic, signalType, spec);
-    if (concern === 'heartbeat') return HEARTBEAT;
-    // The name of the encoding may be wrong, as to which of the two it is; the first byte is not.
-    if (concern === 'none' || (encoding !== undefined && !ENCODINGS.has(encoding.toLowerCase()))) return IGNORED;
-    return decode(payload);
-  };
+}
+
+function ignored(className: string, topic: string | undefined, setting: string | null): Decoded {
+  return { kind: 'ignored', what: { className, topic: topic ?? '', setting } };
+}
+
+/** Of custom data and bars; '' for everything else. */
+function classOfTopic(topic = ''): string {
+  if (topic.includes(BARS)) return 'Bar';
+  return /^data\.(\p{Lu}[^.*]*)/u.exec(topic)?.[1] ?? '';
+}
+
+/** Of the past nothing is taken but bars, and nothing is refused: nobody waits for it. */
+function asHistorical(decoded: Decoded, className: string, topic: string | undefined): Decoded {
+  if (decoded.kind === 'ignored') return decoded;
+  if (decoded.kind !== 'input' || decoded.input.kind !== 'bar') return ignored(className, topic, null);
+  return { ...decoded, input: { ...decoded.input, historical: true } };
 }
 
 /** Of an envelope (v2) its content, and a flat object (v1) itself. Throws INVALID_MESSAGE where neither names a class. */
@@ -101,11 +133,12 @@ function signal(event: SignalEvent): Decoded {
   return input({ kind: 'signal', event });
 }
 
-function readBar(fields: UntrustedObject, spec: string): Decoded {
+function readBar(fields: UntrustedObject, topic: string, settings: TopicSettings): Decoded {
   const barType = fieldOf(fields, 'bar_type');
   const parsed = typeof barType === 'string' ? parseNautilusBarType(barType) : null;
   if (parsed === null) throw refusal('INVALID_BAR', 'bar_type', 'must be a bar type');
-  if (parsed.spec !== spec) return IGNORED;
+  const setting = settingFor(parsed, settings);
+  if (setting !== null) return ignored('Bar', topic || String(barType), setting);
   const bar = readBarValues(fields, readTimestampNs(fields, 'ts_event'));
   return input({ kind: 'bar', instrumentId: parsed.instrumentId, bar });
 }

@@ -29,6 +29,10 @@ export function openBus({ config, emit, ...parts }: BusParts): MessageBus | null
   bus.events.on('busUp', (up) => emit('busUp', up));
   bus.events.on('busDown', (down) => emit('busDown', down));
   bus.events.on('busGap', (gap) => emit('busGap', gap));
+  bus.events.on('busRefused', (refused) => emit('busRefused', refused));
+  bus.events.on('busIgnored', (ignored) => emit('busIgnored', ignored));
+  bus.events.on('heartbeatsStopped', (stopped) => emit('heartbeatsStopped', stopped));
+  bus.events.on('heartbeatsResumed', (resumed) => emit('heartbeatsResumed', resumed));
   return bus;
 }
 

@@ -61,7 +61,8 @@ function readInput(object: UntrustedObject, userFeatures: readonly string[]): Bu
   switch (fieldOf(object, 'type')) {
     case 'bar': {
       const instrumentId = readText(object, 'instrumentId', 'INVALID_BAR');
-      return { kind: 'bar', instrumentId, bar: readBar(object) };
+      const isHistorical = !isAbsent(fieldOf(object, 'historical')) && readBoolean(object, 'historical');
+      return { kind: 'bar', instrumentId, bar: readBar(object), ...(isHistorical && { historical: true }) };
     }
     case 'signal':
       return { kind: 'signal', event: readSignal(object, userFeatures) };
@@ -123,7 +124,8 @@ function readPlace(object: UntrustedObject): SequencePlace | null {
 
 function inputFields(message: BusInput): UntrustedObject {
   if (message.kind === 'bar') {
-    return { type: 'bar', instrumentId: message.instrumentId, ...barFields(message.bar) };
+    const { instrumentId, bar, historical } = message;
+    return { type: 'bar', instrumentId, ...barFields(bar), ...(historical && { historical }) };
   }
   const { bars, features, ...event } = message.event;
   const list = bars instanceof BarSeries ? Array.from({ length: bars.length }, (_, index) => bars.at(index)) : bars;

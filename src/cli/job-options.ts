@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, Option } from 'commander';
+import { OrchestratorError } from '../errors.js';
 import { PRIMARY_SIGNALS } from '../primary/primary-signal.js';
 import { SIGNALS_AT, type SignalsAt } from '../primary/side-schedule.js';
 import type { MarketSource, PrimaryChoice } from './market-source.js';
@@ -82,4 +83,19 @@ export function simulatedSource({ edge, seed }: MarketOptions, bars: number = SI
 export function primaryOf(options: MarketOptions, source: MarketSource): PrimaryChoice {
   const name = options.primary ?? (source.kind === 'simulated' ? SIMULATED.primary : REAL_PRIMARY);
   return { name, signalsAt: options.signalsAt ?? null };
+}
+
+const MARKET_ONLY = ['bars', 'market', 'instrument', 'primary'] as const;
+
+/** Throws USAGE for an option that names a market where a stream is to teach. */
+export function checkNoMarket(options: MarketOptions): void {
+  const field = MARKET_ONLY.find((name) => options[name] !== undefined);
+  if (field === undefined) return;
+  throw new OrchestratorError(
+    'USAGE',
+    `--${field} does not go with --redis: bars and signals are those of the stream`,
+    {
+      field,
+    },
+  );
 }

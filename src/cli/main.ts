@@ -12,22 +12,25 @@ import { createLogger } from '../log.js';
 import { decodeBundle } from '../model/bundle-codec.js';
 import { readModelFile } from '../model/persistence.js';
 import { ML4TOrchestrator } from '../orchestrator.js';
-import { type Alignment, alignmentOf } from '../primary/side-schedule.js';
+import { type Alignment, alignmentOf, alignmentOfSeries } from '../primary/side-schedule.js';
 import type { TrainingProgress } from '../training/train-model.js';
 import type { TrainingSeries } from '../training/training-series.js';
 import { BREAK_MIN, tellBreakStory } from './break-story.js';
 import { addBusCommands } from './bus-commands.js';
 import { addBusOptions, type BusOptions, busConfigOf, checkNoBus, NO_BUS } from './bus-options.js';
 import { exitCodeOf } from './exit-code.js';
-import { addJobOptions, type JobOptions, primaryOf, simulatedSource, sourceOf } from './job-options.js';
+import { addJobOptions, checkNoMarket, type JobOptions, primaryOf, simulatedSource, sourceOf } from './job-options.js';
 import { type MainJobResult, runMainJob } from './main-job.js';
 import { loadPrimary, type MarketSource, openMarket } from './market-source.js';
+import { readStreamLesson } from './read-stream-lesson.js';
 import { renderComparison, renderMainJob, toJson } from './render.js';
 import { renderBundle, renderTraining } from './render-model.js';
 import { renderStory } from './render-story.js';
+import { renderStreamLesson } from './render-stream-lesson.js';
 import { serve } from './serve.js';
 import { renderServeEvent } from './serve-events.js';
 import { addStateCommands } from './state-commands.js';
+import type { StreamLessonCounts } from './stream-lesson.js';
 
 const BENCHES = fileURLToPath(new URL('../../bench/run.js', import.meta.url));
 
@@ -106,12 +109,14 @@ addBusOptions(addJobOptions(program.command('run')))
     }
   });
 
-addJobOptions(program.command('train'))
-  .description('train on all bars and store the model')
+addBusOptions(addJobOptions(program.command('train')))
+  .description(
+    'train on all bars and store the model; with --redis: on the bars and signals that a partition holds, which is only read',
+  )
   .requiredOption('--model-dir <directory>', 'where models are kept')
-  .action(async (options: JobOptions & { modelDir: string }) => {
+  .action(async (options: JobOptions & BusOptions & { modelDir: string }) => {
     const config = configOf(options, { modelPath: options.modelDir, dispatch: 'inline' });
-    const { series, ...understood } = await lessonOf(options);
+    const { series, counts, partition, ...understood } = await trainingLessonOf(options);
     const orchestrator = new ML4TOrchestrator(config);
     const bar = progressBar();
     await orchestrator.start();
@@ -120,8 +125,15 @@ addJobOptions(program.command('train'))
       bar.stop();
       print(
         options.json
-          ? toJson({ modelId: orchestrator.model?.modelId ?? null, ...understood, ...result.report })
-          : renderTraining(result, options.modelDir, { ...understood, entry: config.labels.entry }),
+          ? toJson({ modelId: orchestrator.model?.modelId ?? null, ...understood, stream: counts, ...result.report })
+          : [
+              ...(counts === null ? [] : [renderStreamLesson(counts, partition)]),
+              renderTraining(result, options.modelDir, {
+                ...understood,
+                roundedCount: counts === null ? understood.roundedCount : 0,
+                entry: config.labels.entry,
+              }),
+            ].join('\n'),
       );
     } finally {
       bar.stop();
@@ -186,6 +198,26 @@ async function lessonOf(options: JobOptions): Promise<Lesson> {
     roundedCount: roundedCount + primary.roundedCount,
     alignment: alignmentOf(primary, bars),
   };
+}
+
+/** Of a market, or of a stream with what was found in it. */
+async function trainingLessonOf(options: JobOptions & BusOptions): Promise<
+  Omit<Lesson, 'series'> & {
+    series: TrainingSeries | readonly TrainingSeries[];
+    counts: StreamLessonCounts | null;
+    partition: string;
+  }
+> {
+  if (options.redis === undefined) {
+    checkNoBus({ ...options, modelDir: undefined });
+    return { ...(await lessonOf(options)), counts: null, partition: '' };
+  }
+  checkNoMarket(options);
+  const config = busConfigOf(options, lessonSettings(options));
+  const { series, counts } = await readStreamLesson(config);
+  const { roundedCount, withoutBar } = counts;
+  const alignment = alignmentOfSeries(series, withoutBar);
+  return { series, roundedCount, alignment, counts, partition: config.redis.partition };
 }
 
 async function runStory(options: JobOptions, breakAt: number, config: OrchestratorConfig): Promise<void> {

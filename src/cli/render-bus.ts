@@ -44,6 +44,7 @@ function again(isRepeated: boolean): string {
 export function renderTotals(metrics: BusMetrics): string {
   const of = (name: 'bars' | 'signals' | 'answered' | 'rejected' | 'duplicates' | 'ignored'): string =>
     `${count(metrics[name])} ${name}`;
+  const past = metrics.historicalIgnored > 0 ? `, ${count(metrics.historicalIgnored)} historical ignored` : '';
   const missing = metrics.missing > 0 ? `; ${count(metrics.missing)} missing` : '';
-  return `${of('bars')}, ${of('signals')}: ${of('answered')}, ${of('rejected')}, ${of('duplicates')}, ${of('ignored')}${missing}`;
+  return `${of('bars')}, ${of('signals')}: ${of('answered')}, ${of('rejected')}, ${of('duplicates')}, ${of('ignored')}${past}${missing}`;
 }

@@ -2,8 +2,10 @@ import type { BusMetrics } from '../bus/message-bus.js';
 import type { OrchestratorConfig } from '../config.js';
 import type { RoundedTimeCounts } from '../market/rounded-times.js';
 import { describeLookAhead, type LookAheadFigures } from '../validation/look-ahead.js';
-import { describeRounded } from './render.js';
+import { count, describeRounded, fixed } from './render.js';
 import { printable, renderTotals } from './render-bus.js';
+
+const MS_PER_S = 1000;
 
 type RedisConfig = OrchestratorConfig['redis'];
 
@@ -24,6 +26,10 @@ export type ServeEvent =
   | { readonly event: 'busUp' }
   | { readonly event: 'busDown'; readonly code: string; readonly reason: string }
   | { readonly event: 'busGap'; readonly missing: number | null; readonly reason: string }
+  | { readonly event: 'refused'; readonly count: number; readonly code: string; readonly field: string | null }
+  | { readonly event: 'ignored'; readonly className: string; readonly topic: string; readonly setting: string }
+  | { readonly event: 'heartbeatsStopped'; readonly intervalMs: number }
+  | { readonly event: 'heartbeatsResumed'; readonly silentMs: number }
   | { readonly event: 'lookAheadSuspected'; readonly figures: LookAheadFigures }
   | { readonly event: 'retrainTriggered'; readonly reasons: readonly string[] }
   | { readonly event: 'verdict'; readonly verdict: string; readonly sentence: string }
@@ -50,6 +56,16 @@ function lineOf(event: ServeEvent): string {
       return event.code === 'STANDBY' ? `standing by: ${event.reason}` : `bus down: ${event.reason} [${event.code}]`;
     case 'busGap':
       return `gap: ${event.reason}`;
+    case 'refused': {
+      const at = event.field === null ? '' : `, ${event.field}`;
+      return `refused ${count(event.count)} ${event.count === 1 ? 'message' : 'messages, the first'} with [${event.code}${at}]`;
+    }
+    case 'ignored':
+      return `ignoring ${event.className} on ${event.topic || 'the input'}: ${event.setting} would take it`;
+    case 'heartbeatsStopped':
+      return `heartbeats stopped: three are missing, of one every ${seconds(event.intervalMs)}`;
+    case 'heartbeatsResumed':
+      return `heartbeats again, after ${seconds(event.silentMs)}`;
     case 'lookAheadSuspected':
       return `look-ahead suspected: ${describeLookAhead(event.figures)}`;
     case 'retrainTriggered':
@@ -67,6 +83,10 @@ function lineOf(event: ServeEvent): string {
 
 function roundedPart({ bars, signals }: RoundedTimeCounts): string {
   return bars + signals === 0 ? '' : `; ${describeRounded(bars + signals)}`;
+}
+
+function seconds(ms: number): string {
+  return `${fixed(ms / MS_PER_S, 1)} s`;
 }
 
 function servingLine(event: ServeEvent & { readonly event: 'serving' }): string {

@@ -96,6 +96,13 @@ function tellEvents({ events }: ML4TOrchestrator, tell: (event: ServeEvent) => v
   events.on('busUp', () => tell({ event: 'busUp' }));
   events.on('busDown', ({ code, reason }) => tell({ event: 'busDown', code, reason }));
   events.on('busGap', ({ missing, reason }) => tell({ event: 'busGap', missing, reason }));
+  events.on('busRefused', ({ count, code, field }) => tell({ event: 'refused', count, code, field }));
+  events.on('busIgnored', ({ className, topic, setting }) => {
+    // What no setting takes is in the log: a node publishes much that nobody here wants.
+    if (setting !== null) tell({ event: 'ignored', className, topic, setting });
+  });
+  events.on('heartbeatsStopped', ({ intervalMs }) => tell({ event: 'heartbeatsStopped', intervalMs }));
+  events.on('heartbeatsResumed', ({ silentMs }) => tell({ event: 'heartbeatsResumed', silentMs }));
   events.on('lookAheadSuspected', (figures) => tell({ event: 'lookAheadSuspected', figures }));
   events.on('retrainTriggered', ({ reasons }) => tell({ event: 'retrainTriggered', reasons }));
   events.on('verdict', ({ verdict, sentence }) => tell({ event: 'verdict', verdict, sentence }));

@@ -78,7 +78,7 @@ export class Admission {
 
   /** Only what {@link admit} leaves in the store: the bars of a signal that would be let in. Its user values. Throws as {@link admit}. */
   merge(event: SignalEvent): Float64Array {
-    checkEvent(event);
+    checkSignal(event);
     const userCount = this.featureSet.user.length;
     const userValues = userCount === 0 ? NO_VALUES : new Float64Array(userCount);
     if (event.signal !== 0) this.featureSet.readUserFeatures(event.features, userValues);
@@ -113,7 +113,8 @@ function isShortText(value: unknown): boolean {
   return typeof value === 'string' && value !== '' && value.length <= ID_LENGTH_MAX;
 }
 
-function checkEvent(event: SignalEvent): void {
+/** Throws INVALID_SIGNAL with the field that is wrong. */
+export function checkSignal(event: SignalEvent): void {
   const refuse = (field: string, rule: string): never => {
     throw new OrchestratorError('INVALID_SIGNAL', `${field} must be ${rule}`, { field });
   };

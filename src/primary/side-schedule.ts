@@ -55,16 +55,29 @@ export function alignSides(
     signalsAt === 'open'
       ? stamped.map(({ timestampNs, side }) => ({ timestampNs: timestampNs + intervalNs, side }))
       : stamped;
+  return { timed, ...sidesByBar(timed, bars) };
+}
+
+/**
+ * Sides by bar: each is joined to the newest bar that closed at or before its time; of several that see one bar the last counts. Times never decrease. `onSeen` is called with the place of
+ * each side that sees a bar, and that bar.
+ */
+export function sidesByBar(
+  timed: readonly TimedSide[],
+  bars: BarSeries,
+  onSeen: (index: number, bar: number) => void = () => undefined,
+): Pick<SideSchedule, 'byBar' | 'decidedNs'> {
   const byBar = new Int8Array(bars.length);
   const decidedNs = new BigInt64Array(bars.length);
   let bar = -1;
-  for (const { timestampNs, side } of timed) {
+  for (const [index, { timestampNs, side }] of timed.entries()) {
     while (bar + 1 < bars.length && bars.tsEventNs[bar + 1]! <= timestampNs) bar++;
     if (bar < 0) continue;
     byBar[bar] = side;
     decidedNs[bar] = timestampNs;
+    onSeen(index, bar);
   }
-  return { timed, byBar, decidedNs };
+  return { byBar, decidedNs };
 }
 
 function areAllOpens(
@@ -98,18 +111,31 @@ export interface Alignment {
 }
 
 /** Measures the sides of a schedule that are not flat. */
-export function alignmentOf({ timed }: Pick<SideSchedule, 'timed'>, { tsEventNs }: BarSeries): Alignment {
+export function alignmentOf({ timed }: Pick<SideSchedule, 'timed'>, bars: BarSeries): Alignment {
   const sides = timed.filter(({ side }) => side !== 0);
   const delays: bigint[] = [];
-  let bar = -1;
-  for (const { timestampNs } of sides) {
-    while (bar + 1 < tsEventNs.length && tsEventNs[bar + 1]! <= timestampNs) bar++;
-    if (bar >= 0) delays.push(timestampNs - tsEventNs[bar]!);
-  }
+  sidesByBar(sides, bars, (index, bar) => delays.push(sides[index]!.timestampNs - bars.tsEventNs[bar]!));
+  return alignment(delays, sides.length - delays.length);
+}
+
+/** Measures the sides of series by bar; `unseen` of them were decided before any bar had closed. */
+export function alignmentOfSeries(
+  series: readonly { readonly bars: BarSeries; readonly sides?: Int8Array; readonly decidedNs?: BigInt64Array }[],
+  unseen: number,
+): Alignment {
+  const delays = series.flatMap(({ bars: { tsEventNs }, sides = new Int8Array(), decidedNs = tsEventNs }) =>
+    Array.from(sides.keys())
+      .filter((bar) => sides[bar] !== 0)
+      .map((bar) => decidedNs[bar]! - tsEventNs[bar]!),
+  );
+  return alignment(delays, unseen);
+}
+
+function alignment(delays: readonly bigint[], unseen: number): Alignment {
   const sorted = BigInt64Array.from(delays).sort();
   return {
-    signals: sides.length,
-    unseen: sides.length - delays.length,
+    signals: delays.length + unseen,
+    unseen,
     medianNs: sorted[(sorted.length - 1) >> 1] ?? 0n,
     maxNs: sorted[sorted.length - 1] ?? 0n,
   };

@@ -174,6 +174,28 @@ test('a plain signal brings its bars, the declared features and its place, and o
   });
 });
 
+test('a bar says that it is historical, by true or false and nothing else', () => {
+  const bar = {
+    ...{ type: 'bar', instrumentId: 'X', tsEventNs: '1700000060000000000' },
+    open: 1,
+    high: 1,
+    low: 1,
+    close: 1,
+  };
+  const historical = (value: unknown): unknown => {
+    const decoded = read({ ...bar, historical: value });
+    if (decoded.kind === 'invalid') return decoded.error.field;
+    return decoded.kind === 'input' && decoded.input.kind === 'bar' && decoded.input.historical;
+  };
+  assert.equal([undefined, null, false, true, 'true'].map(historical), [
+    undefined,
+    undefined,
+    undefined,
+    true,
+    'historical',
+  ]);
+});
+
 test('a refused message tells its signal when it can be read, and the field at fault', () => {
   const refused = (message: unknown): unknown[] => {
     const decoded = read(message);

@@ -37,15 +37,11 @@ const v2Signal = (value: string): string =>
 
 test('bars of the configured kind are read in either version, other kinds are ignored', () => {
   const topic = `data.bars.${BTC}-1-MINUTE-LAST-EXTERNAL`;
-  for (const payload of [
-    BAR,
-    numbered(BAR),
-    BAR.replace('1751414400000000000', '2025-07-02T00:00:00Z'),
-    BAR.replace('EXTERNAL', 'INTERNAL'),
-  ]) {
+  for (const payload of [BAR, numbered(BAR), BAR.replace('1751414400000000000', '2025-07-02T00:00:00Z')]) {
     assert.equal(decode(payload, { topic }), { kind: 'input', input: BAR_INPUT, place: null });
   }
   assert.is(decode(BAR.replace('1-MINUTE', '5-MINUTE')).kind, 'ignored');
+  assert.is(decode(BAR.replace('EXTERNAL', 'INTERNAL')).kind, 'ignored');
   assert.is(decode('{', { topic: topic.replace('1-MINUTE', '5-MINUTE') }).kind, 'ignored');
   assert.is(decode('{', { topic }).kind, 'invalid');
 });
@@ -133,6 +129,27 @@ test('everything else that a node publishes is ignored', () => {
   );
 });
 
+test('of what is published again of the past bars are taken, as such, and nothing is refused', () => {
+  const bars = `data.bars.${BTC}-1-MINUTE-LAST-EXTERNAL`;
+  const taken = { kind: 'input', input: { ...BAR_INPUT, historical: true }, place: null };
+  for (const payload of [BAR, numbered(BAR)]) {
+    assert.equal(decode(payload, { topic: `historical.${bars}` }), taken);
+    assert.equal(decode(payload, { topic: `data.pipeline.${bars}`, type: 'Bar' }), taken);
+    assert.equal(decode(payload, { topic: `data.pipeline.${bars.slice('data.'.length)}` }), taken);
+    assert.is(decode(payload, { topic: `historical.${bars.replace('1-MINUTE', '5-MINUTE')}` }).kind, 'ignored');
+  }
+  const broken = BAR.replace('"high"', '"no"');
+  assert.is(decode(broken, { topic: bars }).kind, 'invalid');
+  assert.is(decode(broken, { topic: `historical.${bars}` }).kind, 'ignored');
+  const signal = `{"type":"PrimarySignal","instrument_id":"${BTC}","side":1,"ts_event":"1751414400000000000","ts_init":"1751414400000000000"}`;
+  assert.is(decode(signal, { topic: 'historical.data.PrimarySignal*' }).kind, 'ignored');
+  assert.is(decode(signal, { topic: 'data.pipeline.PrimarySignal' }).kind, 'ignored');
+  for (const [k, codec] of codecs.entries()) {
+    const { payload, ...frame } = codec.encodeInput({ ...BAR_INPUT, kind: 'bar', historical: true });
+    assert.equal(codec.decode({ ...frame, payload: Buffer.from(payload) }), taken, `v${k + 1}`);
+  }
+});
+
 test('a bar type is read from the right, and a step of time divides the next unit', () => {
   assert.equal(parseNautilusBarType('ES.FUT.GLBX-1-hour-last-external'), {
     instrumentId: 'ES.FUT.GLBX',
@@ -172,8 +189,9 @@ test('names of signals are written as Python titles them', () => {
     ['14x', '14X'],
   ] as const)
     assert.is(title(name), titled);
-  assert.is(concernOf('data.PrimarySignal.k=v', 'PrimarySignal', '1-MINUTE-LAST'), 'input');
-  assert.is(concernOf('data.PrimarySignals', 'PrimarySignal', '1-MINUTE-LAST'), 'none');
+  const settings = OrchestratorConfig.parse().redis;
+  assert.is(concernOf('data.PrimarySignal.k=v', settings).kind, 'input');
+  assert.equal(concernOf('data.PrimarySignals', settings), { kind: 'none', setting: 'redis.signalType' });
 });
 
 const ANSWER: EnrichedMessage = {

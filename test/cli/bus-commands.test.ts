@@ -131,6 +131,7 @@ redisTest('send-signal --wait prints the answer, or the rejection with exit code
   assert.is(rejected.status, 1);
   assert.match(rejected.stdout, /^rejected signal without: .*mood.* \[MISSING_FEATURE, features\.mood\]\n$/);
   assert.is(rejected.stderr, '');
+  await serving.printed('refused 1 message with [MISSING_FEATURE, features.mood]');
 
   const answered = await ml4t(
     [...signal, '5', '--feature', 'mood=0.5', '--timestamp', '2024-02-29T12:00Z'],

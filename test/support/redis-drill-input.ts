@@ -75,7 +75,13 @@ class DrillInput {
       instrumentId,
       signalId: `s${this.serial++}`,
       signal: draw < 0.48 ? 1 : draw < 0.96 ? -1 : 0,
-      timestamp: random() < 0.7 ? closeNs + DECADE_NS : random() < 0.5 ? closeNs : closeNs - 7n * MINUTE_NS,
+      // Bars of the carried instrument come seldom: between them one would be due, which a drill of its own is about.
+      timestamp:
+        instrumentId === CARRIED || random() < 0.7
+          ? closeNs + DECADE_NS
+          : random() < 0.5
+            ? closeNs
+            : closeNs - 7n * MINUTE_NS,
       features: { [FAULT_FEATURE]: minute },
       ...more,
     } as SignalEvent;

@@ -18,13 +18,19 @@ export class ScriptedTarget implements BusTarget {
   refusals: { code: ErrorCode; count: number } = { code: 'OVERLOADED', count: 0 };
   answersAtOnce = true;
   private readonly bars = new Map<string, number>();
+  private readonly newest = new Map<string, bigint>();
   private readonly open: (() => void)[] = [];
 
   addBar(instrumentId: string, bar: Bar): void {
     this.script();
     if (bar.open <= 0) throw new OrchestratorError('PRICE_NOT_POSITIVE', 'open is not positive', { field: 'open' });
     this.bars.set(instrumentId, this.barCount(instrumentId) + 1);
+    this.newest.set(instrumentId, bar.tsEventNs);
     this.log.push(`bar ${instrumentId} ${(bar.tsEventNs - FIRST_CLOSE_NS) / MINUTE_NS}`);
+  }
+
+  newestNs(instrumentId: string): bigint {
+    return this.newest.get(instrumentId) ?? 0n;
   }
 
   /** Bars within signals are nothing to this target. */
@@ -51,10 +57,6 @@ export class ScriptedTarget implements BusTarget {
 
   dueNs(): null {
     return null;
-  }
-
-  newestNs(): bigint {
-    return 0n;
   }
 
   async durable(): Promise<void> {}
@@ -92,7 +94,8 @@ export function signalInput(instrument: number, signalId: string, side = 1): Bus
   return { kind: 'signal', event };
 }
 
-function answerOf(signalEvent: SignalEvent, asOfSequence: number): EnrichedSignalEvent {
+/** An answer that says what its signal saw. */
+export function answerOf(signalEvent: SignalEvent, asOfSequence: number): EnrichedSignalEvent {
   const confidence = { confidence: 0.5, regimeWeight: 0.5, toxicity: 0.5 };
   return {
     signalId: signalEvent.signalId ?? '',

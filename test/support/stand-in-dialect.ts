@@ -36,7 +36,8 @@ function parse(payload: Uint8Array): unknown {
 function decode(payload: Uint8Array): Decoded {
   try {
     const { place = null, ...input } = parse(payload) as { place?: SequencePlace; kind: string };
-    if (input.kind === 'heartbeat' || input.kind === 'ignored') return { kind: input.kind };
+    if (input.kind === 'heartbeat') return { kind: 'heartbeat' };
+    if (input.kind === 'ignored') return { kind: 'ignored', what: { className: 'X', topic: '', setting: null } };
     if (input.kind === 'invalid') return invalid('INVALID_MESSAGE', place);
     return { kind: 'input', input: input as BusInput, place };
   } catch {

@@ -35,5 +35,5 @@ function compareDigits(a: string, b: string): number {
 
 /** When an entry was written: milliseconds since the epoch on the server's clock, unless its producer named another time. */
 export function entryMs(id: EntryId): number {
-  return Number(id.slice(0, id.indexOf('-')));
+  return Number(msOf(id));
 }

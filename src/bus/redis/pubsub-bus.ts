@@ -103,7 +103,7 @@ export class PubSubBus implements MessageBus {
         this.counts.heartbeats++;
         return;
       case 'ignored':
-        this.counts.ignored++;
+        this.status.ignored(decoded.what);
         return;
       case 'invalid':
         this.note(decoded.place);
@@ -128,7 +128,7 @@ export class PubSubBus implements MessageBus {
     }
     const applied = applyInput(this.options.target, input);
     this.counts.applied(applied);
-    if (applied.kind === 'bar') return;
+    if (applied.kind === 'bar' || applied.kind === 'passed-over') return;
     if (applied.kind === 'signal') void this.answer(input, applied.submission, payload);
     else this.refuse(applied.error, claimOfInput(input), payload);
   }
@@ -141,6 +141,7 @@ export class PubSubBus implements MessageBus {
   }
 
   private refuse(error: OrchestratorError, claim: SignalClaim | null, payload: Uint8Array): void {
+    this.status.refused(error);
     // Whoever floods the channels with what is refused must not fill the memory of this process.
     if (this.rejecting >= this.options.settings.inFlightMax) {
       this.status.gap(1, 'a refusal was dropped: too many were on their way');
@@ -178,6 +179,7 @@ export class PubSubBus implements MessageBus {
     // The link lives until the replies are out, or known to be lost when it breaks.
     await this.drained();
     this.isOver = true;
+    this.status.end();
     await this.link.stop();
     if (this.leavingCount > 0) this.status.gap(this.leavingCount, 'the bus stopped before these replies were out');
     this.counts.inFlight = 0;

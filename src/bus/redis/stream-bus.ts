@@ -8,6 +8,7 @@ import type { Logger } from '../../log.js';
 import type { BusPosition } from '../../loop/loop-snapshot.js';
 import { BusStatus } from '../bus-status.js';
 import type { Dialect } from '../dialect.js';
+import { Heartbeats } from '../heartbeats.js';
 import { BusCounts, DRAIN_MS } from '../intake.js';
 import type { BusEvents, BusMetrics, BusTarget, MessageBus } from '../message-bus.js';
 import { BACKOFF_DEFAULTS, Backoff, type BackoffOptions } from './backoff.js';
@@ -47,6 +48,10 @@ export class StreamBus implements MessageBus {
   private readonly backoff: Backoff;
   private readonly keys: PartitionKeys;
   private readonly status: BusStatus;
+  private readonly heartbeats = new Heartbeats({
+    onStopped: (intervalMs) => this.status.heartbeatsStopped(intervalMs),
+    onResumed: (silentMs) => this.status.heartbeatsResumed(silentMs),
+  });
   private readonly processId = `${hostname()}:${process.pid}:${randomBytes(6).toString('hex')}`;
   private sessions = 0;
   private session: StreamSession | null = null;
@@ -69,7 +74,8 @@ export class StreamBus implements MessageBus {
       position?.stream === keys.input ? position : null,
     );
     this.intake = new StreamIntake({
-      ...{ settings, keys, dialect, target, clock, awaitBarMs: parts.awaitBarMs },
+      ...{ settings, keys, dialect, target, clock, status: this.status, heartbeats: this.heartbeats },
+      awaitBarMs: parts.awaitBarMs,
       progress: this.progress,
       counts: this.counts,
       // Without a session it goes out when the next one has taken up the partition.
@@ -100,6 +106,7 @@ export class StreamBus implements MessageBus {
     this.backoff.end();
     this.session?.stopReading();
     await this.running;
+    this.status.end();
     this.counts.state = 'stopped';
   }
 
@@ -120,6 +127,7 @@ export class StreamBus implements MessageBus {
       ...{ settings, clock, intake: this.intake, progress: this.progress, counts: this.counts, trimmer: this.trimmer },
       keys: this.keys,
       onGap: (missing, reason) => this.status.gap(missing, reason),
+      onCaughtUp: () => this.heartbeats.check(clock.monotonicNs()),
       consumer: this.processId,
       token: `${this.processId}:${++this.sessions}`,
       delay: (ms) => this.pause(ms),
@@ -130,6 +138,7 @@ export class StreamBus implements MessageBus {
       await takeUp(session);
       this.checkEviction(await session.evictionPolicy());
       this.status.up();
+      this.heartbeats.restart(this.parts.clock.monotonicNs());
       await this.serve(session);
       await this.drain(session);
     } finally {

@@ -1,11 +1,13 @@
 import { OrchestratorError } from '../../errors.js';
 import type { EnrichedSignalEvent, SignalEvent } from '../../market/events.js';
+import type { BusStatus } from '../bus-status.js';
 import type { Decoded, Frame } from '../dialect.js';
+import type { Heartbeats } from '../heartbeats.js';
 import { type Applied, applyInput, type BusCounts, mergeInput, reapplyInput } from '../intake.js';
 import type { BusInput, BusTarget, SignalSight } from '../message-bus.js';
 import { claimOfInput, type SignalClaim } from '../signal-claim.js';
 import { type EntryId, entryMs } from './entry-id.js';
-import type { InFlightEntry } from './in-flight.js';
+import type { InFlightEntry, ReplyCommand } from './in-flight.js';
 import { frameOf, type StreamEntry } from './stream-entries.js';
 import { StreamReplies, type StreamReplyParts } from './stream-replies.js';
 import { type WaitingSignal, WaitingSignals } from './waiting-signals.js';
@@ -16,6 +18,8 @@ export type Taken = 'settled' | 'in-flight' | 'busy';
 export interface StreamIntakeParts extends StreamReplyParts {
   readonly target: BusTarget;
   readonly counts: BusCounts;
+  readonly status: BusStatus;
+  readonly heartbeats: Heartbeats;
   /** The entry has its reply, which may go out. */
   readonly onReply: (entry: InFlightEntry) => void;
 }
@@ -62,9 +66,10 @@ export class StreamIntake {
     switch (decoded.kind) {
       case 'heartbeat':
         counts.heartbeats++;
+        this.parts.heartbeats.heard(entryMs(entry.id), this.parts.clock.monotonicNs());
         return 'settled';
       case 'ignored':
-        counts.ignored++;
+        this.parts.status.ignored(decoded.what);
         return 'settled';
       case 'invalid':
         return this.reject(entry.id, decoded.error, decoded.claim);
@@ -107,25 +112,25 @@ export class StreamIntake {
       if (merged.kind !== 'bar') return this.notTaken(id, input, merged);
       if (this.barStored(event.instrumentId) === 'busy') return 'busy';
     }
-    const known = progress.known(id);
-    if (known !== undefined && 'asOf' in known && !this.waiting.has(event.instrumentId)) {
-      return this.letIn(id, input, known, null);
+    const known = progress.known(id) ?? this.dueOf(event);
+    if (this.waiting.has(event.instrumentId)) {
+      return this.queue(id, input, known ?? { asOf: target.asOf(event), isBarMissing: false });
     }
-    const dueNs = known === undefined ? this.dueNs(event) : 'dueNs' in known ? known.dueNs : null;
-    if (dueNs === null && !this.waiting.has(event.instrumentId)) return this.letIn(id, input, undefined, null);
-    const { asOf, isBarMissing } =
-      known !== undefined && 'asOf' in known ? known : { asOf: target.asOf(event), isBarMissing: false };
-    const entry = this.entryOf(id, dueNs === null ? asOf : null, claimOfInput(input));
-    entry.isWaiting = true;
-    entry.dueNs = dueNs;
-    entry.isBarMissing = isBarMissing;
-    progress.inFlight.add(entry);
-    this.waiting.add({ id, event, entry });
-    return 'in-flight';
+    return known !== undefined && 'dueNs' in known ? this.queue(id, input, known) : this.letIn(id, input, known, null);
   }
 
-  private dueNs(event: SignalEvent): bigint | null {
-    return this.parts.awaitBarMs === 0 || event.signal === 0 ? null : this.parts.target.dueNs(event);
+  /** The bar it has to wait for; undefined for none. */
+  private dueOf(event: SignalEvent): { readonly dueNs: bigint } | undefined {
+    if (this.parts.awaitBarMs === 0 || event.signal === 0) return undefined;
+    const dueNs = this.parts.target.dueNs(event);
+    return dueNs === null ? undefined : { dueNs };
+  }
+
+  private queue(id: EntryId, input: SignalInput, known: SignalSight | { readonly dueNs: bigint }): Taken {
+    const entry: InFlightEntry = { ...this.entryOf(id, null, claimOfInput(input)), ...known, isWaiting: true };
+    this.parts.progress.inFlight.add(entry);
+    this.waiting.add({ id, event: input.event, entry });
+    return 'in-flight';
   }
 
   /** The instrument may have a newer bar: whoever waited for it is let in. */
@@ -162,23 +167,37 @@ export class StreamIntake {
 
   /** The server has an entry within the window that was not read: its clock was set back. What was recorded stays as it is, and is not learned from. */
   private reconsider(entry: InFlightEntry, event: SignalEvent): void {
-    const dueNs = this.parts.target.dueNs(event);
+    const { target, progress } = this.parts;
+    entry.dueNs = target.dueNs(event);
     // Where the bar is stored by now, nothing is due any more.
-    Object.assign(entry, { dueNs, asOf: dueNs === null ? this.parts.target.asOf(event) : null });
-    Object.assign(entry, { reply: null, isBarMissing: false, isWaiting: true, reconsider: null, wasSent: false });
+    entry.asOf = entry.dueNs === null ? target.asOf(event) : null;
+    entry.isBarMissing = false;
+    entry.isWaiting = true;
+    entry.reply = null;
+    entry.reconsider = null;
+    entry.wasSent = false;
     this.waiting.add({ id: entry.id, event, entry });
+    progress.inFlight.wake();
   }
 
   private entryOf(id: EntryId, asOf: number | null, claim: SignalClaim | null): InFlightEntry {
     return {
       ...{ id, asOf, dueNs: null, isBarMissing: false, isWaiting: false, reconsider: null },
       ...{ reply: null, replyKind: 'enriched', isRepeated: false, wasSent: false },
-      instead: (verdict) => this.replies.instead(id, claim!, verdict),
+      instead: (verdict) => this.instead(id, claim!, verdict),
     };
+  }
+
+  private instead(id: EntryId, claim: SignalClaim, verdict: 'TRIMMED' | 'REUSED'): ReplyCommand {
+    const error = verdict === 'TRIMMED' ? alreadyAnswered() : idReused();
+    this.parts.status.refused(error);
+    return this.replies.rejection(id, error, claim, verdict === 'TRIMMED' ? 'trimmed' : 'reused');
   }
 
   private notTaken(id: EntryId, input: BusInput, applied: Applied): Taken {
     switch (applied.kind) {
+      case 'passed-over':
+        return 'settled';
       case 'refused':
         return this.reject(id, applied.error, claimOfInput(input));
       case 'stopped':
@@ -206,6 +225,7 @@ export class StreamIntake {
   }
 
   private reject(id: EntryId, error: OrchestratorError, claim: SignalClaim | null): Taken {
+    this.parts.status.refused(error);
     const entry = this.entryOf(id, null, claim);
     entry.reply = this.replies.rejection(id, error, claim);
     entry.replyKind = 'rejected';
@@ -219,4 +239,16 @@ type SignalInput = BusInput & { readonly kind: 'signal' };
 
 function instrumentOf(input: BusInput): string {
   return input.kind === 'bar' ? input.instrumentId : input.event.instrumentId;
+}
+
+function alreadyAnswered(): OrchestratorError {
+  return new OrchestratorError('ALREADY_ANSWERED', 'the signal had its reply, which is no longer kept', {
+    field: 'signalId',
+  });
+}
+
+function idReused(): OrchestratorError {
+  return new OrchestratorError('SIGNAL_ID_REUSED', 'another signal had this id: other instrument, side or time', {
+    field: 'signalId',
+  });
 }

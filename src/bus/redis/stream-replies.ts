@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Clock } from '../../clock.js';
-import { OrchestratorError } from '../../errors.js';
+import type { OrchestratorError } from '../../errors.js';
 import type { EnrichedSignalEvent } from '../../market/events.js';
 import type { Dialect } from '../dialect.js';
 import { rejected } from '../intake.js';
@@ -62,26 +62,9 @@ export class StreamReplies {
     const args = [group, id, seenSeconds, outputKeep, digest, of, letter.length, ...letter, ...(frame ?? [])];
     return (scripts, token) => scripts.of(DEAD_LETTER, own, [token, ...args]);
   }
-
-  instead(id: EntryId, claim: SignalClaim, verdict: 'TRIMMED' | 'REUSED'): ReplyCommand {
-    const error = verdict === 'TRIMMED' ? alreadyAnswered() : idReused();
-    return this.rejection(id, error, claim, verdict === 'TRIMMED' ? 'trimmed' : 'reused');
-  }
 }
 
 /** Of what a signal is known by besides its id; of 64 bits, since it tells signals of one id apart and no others. */
 function digestOf({ contents }: SignalClaim): string {
   return createHash('sha256').update(contents).digest('hex').slice(0, 16);
-}
-
-function alreadyAnswered(): OrchestratorError {
-  return new OrchestratorError('ALREADY_ANSWERED', 'the signal had its reply, which is no longer kept', {
-    field: 'signalId',
-  });
-}
-
-function idReused(): OrchestratorError {
-  return new OrchestratorError('SIGNAL_ID_REUSED', 'another signal had this id: other instrument, side or time', {
-    field: 'signalId',
-  });
 }

@@ -34,6 +34,8 @@ export interface StreamSessionParts {
   readonly counts: BusCounts;
   readonly trimmer: InputTrimmer;
   readonly onGap: OnGap;
+  /** Nothing waits to be read. */
+  readonly onCaughtUp: () => void;
   readonly clock: Clock;
   /** Names this process to the group and to people. */
   readonly consumer: string;
@@ -121,7 +123,10 @@ export class StreamSession {
     try {
       const reply = await this.ask('XREAD', 'COUNT', count, ...block, ...from);
       // A reply may still arrive over a connection that is being closed.
-      return this.isReading ? (streamsOf(reply).get(keys.input) ?? []) : [];
+      if (!this.isReading) return [];
+      const entries = streamsOf(reply).get(keys.input) ?? [];
+      if (entries.length === 0) this.parts.onCaughtUp();
+      return entries;
     } catch (error) {
       if (!this.isReading) return [];
       throw error;

@@ -1,3 +1,4 @@
+import type { BusInput } from '../message-bus.js';
 import type { EntryId } from './entry-id.js';
 import { ReadPace } from './read-pace.js';
 import { type RedisCommand, RedisConnection, RedisFailure } from './redis-client.js';
@@ -14,8 +15,8 @@ const FIELDS_AT_ONCE = 20_000;
 const READ_WAIT_MS = 1000;
 const SCAN_COUNT = 1000;
 const [MS_PER_S, US_PER_MS] = [1000n, 1000n] as const;
-/** Within a millisecond bars come first. */
-const [BAR_RANK, OTHER_RANK] = [0, 1] as const;
+/** Within a millisecond bars come first, those of the past before all. */
+const [HISTORICAL_RANK, BAR_RANK, OTHER_RANK] = [0, 1, 2] as const;
 
 /**
  * Brings the streams of single topics, as NautilusTrader writes them, into the one input stream of the partition, where they have an order: that of the milliseconds in which one server wrote
@@ -128,7 +129,7 @@ export class TopicGatherer {
         const input = decoded?.kind === 'input' ? decoded.input : null;
         const instrumentId = input?.kind === 'signal' ? input.event.instrumentId : null;
         isNews = this.streams.isNews(stream, instrumentId) || isNews;
-        return { entry, rank: input?.kind === 'bar' ? BAR_RANK : OTHER_RANK };
+        return { entry, rank: rankOf(input) };
       }),
     }));
     return { read, isNews };
@@ -147,6 +148,11 @@ export class TopicGatherer {
     if (textOf(verdict) !== 'DONE') throw new RedisFailure('RESYNC', 'another process gathers the same streams');
     for (const [stream, id] of after) places.set(stream, id);
   }
+}
+
+function rankOf(input: BusInput | null): number {
+  if (input?.kind !== 'bar') return OTHER_RANK;
+  return input.historical ? HISTORICAL_RANK : BAR_RANK;
 }
 
 /** The first of them, as many as one command takes. */

@@ -28,7 +28,11 @@ function waitingBriefly(ms: number, call: () => void): () => void {
 /** A started bus with a client on connections of its own, and what it told. */
 class Fixture {
   readonly target = new ScriptedTarget();
-  readonly told: { [E in keyof BusEvents]: Parameters<BusEvents[E]>[0][] } = { busUp: [], busDown: [], busGap: [] };
+  readonly told: { [E in 'busUp' | 'busDown' | 'busGap']: Parameters<BusEvents[E]>[0][] } = {
+    busUp: [],
+    busDown: [],
+    busGap: [],
+  };
   readonly bus: PubSubBus;
   readonly log = capturedLog();
   readonly clients: PubSubClient[] = [];

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { openDialect } from '../../../src/bus/open-dialect.js';
 import { decodeRejection, encodeRejection } from '../../../src/bus/redis/rejection-codec.js';
+import { OrchestratorConfig } from '../../../src/config.js';
 import { OrchestratorError } from '../../../src/errors.js';
 import { PROPERTY_RUNS } from '../../support/sizes.js';
 
@@ -25,6 +27,17 @@ test('a rejection comes back as it was, every byte of its payload', () => {
     }),
     { numRuns: PROPERTY_RUNS },
   );
+});
+
+test('a rejection has the shape of the plain dialect, with the bytes of the message', () => {
+  const refused = {
+    ...{ code: 'INVALID_SIGNAL' as const, field: 'signal', reason: 'no side', signalId: 'a', instrumentId: 'X' },
+    ...{ payload: Buffer.from('{}'), repeated: false },
+  };
+  const { payload, ...fields } = JSON.parse(encodeRejection(refused).toString()) as Record<string, unknown>;
+  assert.is(payload, 'e30=');
+  const plain = openDialect(OrchestratorConfig.parse()).encodeRejected(refused, 0n, 0n).payload;
+  assert.is(JSON.stringify(fields), plain);
 });
 
 test('what is no rejection is refused with a code, whatever it is', () => {

@@ -1,81 +1,25 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { BusStatus } from '../../../src/bus/bus-status.js';
+import { Heartbeats } from '../../../src/bus/heartbeats.js';
 import { BusCounts } from '../../../src/bus/intake.js';
-import type { BusTarget, SignalSight, Submission } from '../../../src/bus/message-bus.js';
+import type { SignalSight } from '../../../src/bus/message-bus.js';
 import { openDialect } from '../../../src/bus/open-dialect.js';
 import { type EntryId, entryMs } from '../../../src/bus/redis/entry-id.js';
 import { partitionKeys } from '../../../src/bus/redis/partition-keys.js';
 import type { StreamEntry } from '../../../src/bus/redis/stream-entries.js';
 import { StreamIntake } from '../../../src/bus/redis/stream-intake.js';
 import { StreamProgress } from '../../../src/bus/redis/stream-progress.js';
-import type { Bar } from '../../../src/market/bar.js';
-import type { EnrichedSignalEvent, SignalEvent } from '../../../src/market/events.js';
-import { FeatureStoreWriter } from '../../../src/shared-memory/feature-store-writer.js';
+import { silentLogger } from '../../support/captured-log.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { FIRST_CLOSE_NS, MINUTE_NS } from '../../support/market.js';
 import { redisSettings } from '../../support/redis-server.js';
 import { PROPERTY_RUNS } from '../../support/sizes.js';
+import { barAt, type Given, HISTORY_BARS, STORE_INSTRUMENTS, StoreTarget } from '../../support/store-target.js';
 
 const AWAIT_MS = 500;
-const INSTRUMENTS = ['X', 'Y'];
-/** Minutes of bars before the first entry, so that every instrument has an interval. */
-const HISTORY = 20;
 const settings = redisSettings({ url: 'redis://127.0.0.1:1' });
 const dialect = openDialect({ redis: settings, userFeatures: [] });
-
-/** A signal as the target was given it. */
-interface Given extends SignalSight {
-  readonly signalId: string;
-}
-
-/** A feature store with the questions that a bus asks. Signals are answered when the test says so. */
-class StoreTarget implements BusTarget {
-  readonly given: Given[] = [];
-  isFull = false;
-  private readonly store = new FeatureStoreWriter({ instrumentsMax: 4, barsPerInstrument: 256, vpin: {} });
-  private readonly open: (() => void)[] = [];
-
-  constructor() {
-    for (const instrumentId of INSTRUMENTS) {
-      for (let minute = -HISTORY; minute < 0; minute++) this.store.append(instrumentId, barAt(minute));
-    }
-  }
-
-  addBar(instrumentId: string, bar: Bar): void {
-    this.store.append(instrumentId, bar);
-  }
-
-  mergeBars(): void {}
-
-  submit(event: SignalEvent, sight?: SignalSight): Submission {
-    const asOf = Math.min(this.asOf(event), sight?.asOf ?? Number.POSITIVE_INFINITY);
-    this.given.push({ signalId: event.signalId!, asOf, isBarMissing: sight?.isBarMissing ?? false });
-    const answer = new Promise<EnrichedSignalEvent>(() => {});
-    return { asOf, answer };
-  }
-
-  asOf({ instrumentId, timestamp }: SignalEvent): number {
-    return this.store.asOf(this.store.indexOf(instrumentId), timestamp);
-  }
-
-  dueNs({ instrumentId, timestamp }: SignalEvent): bigint | null {
-    return this.store.dueNs(this.store.indexOf(instrumentId), timestamp);
-  }
-
-  newestNs(instrumentId: string): bigint {
-    const instrument = this.store.indexOf(instrumentId);
-    return this.store.tsEventNs(instrument, this.store.newest(instrument));
-  }
-
-  async durable(): Promise<void> {
-    for (const give of this.open) give();
-  }
-}
-
-function barAt(minute: number): Bar {
-  return { tsEventNs: FIRST_CLOSE_NS + BigInt(minute) * MINUTE_NS, open: 1, high: 1, low: 1, close: 1, volume: 1 };
-}
 
 /** One entry of the stream: a bar of a minute, or a signal so many seconds after that minute's close. */
 interface Written {
@@ -112,6 +56,8 @@ class Reader {
       ...{ settings, dialect, target: this.target, progress: this.progress },
       keys: partitionKeys(settings),
       counts: new BusCounts(),
+      status: new BusStatus('', new BusCounts(), silentLogger),
+      heartbeats: new Heartbeats({ onStopped: () => undefined, onResumed: () => undefined }),
       clock: new ManualClock(),
       awaitBarMs: AWAIT_MS,
       onReply: () => undefined,
@@ -163,7 +109,7 @@ function expectedOf(written: readonly Written[]): Map<string, SignalSight> {
     const signalMinute = minute + Math.floor(seconds / 60);
     const bars = (entries: readonly Written[]): number[] =>
       entries.filter((one) => one.kind === 'bar' && one.instrumentId === instrumentId).map((one) => one.minute);
-    const history = Array.from({ length: HISTORY }, (_, k) => k - HISTORY);
+    const history = Array.from({ length: HISTORY_BARS }, (_, k) => k - HISTORY_BARS);
     const stored = [...history, ...bars(written.slice(0, at))];
     const newest = stored.at(-1)!;
     const seen = stored.filter((one) => one <= signalMinute).length;
@@ -190,13 +136,13 @@ const streams = fc
     { minLength: 1, maxLength: 40 },
   )
   .map((drafts) => {
-    const newest = INSTRUMENTS.map(() => -1);
+    const newest = STORE_INSTRUMENTS.map(() => -1);
     let ms = 1_796_000_000_000;
     return drafts.map(({ instrument, kind, step, back, seconds, waitMs }, k): Written => {
       ms += waitMs;
       if (kind === 'bar') newest[instrument] = newest[instrument]! + step;
       const minute = newest[instrument]! + (kind === 'bar' ? 0 : back);
-      return { id: `${ms}-${k}`, instrumentId: INSTRUMENTS[instrument]!, minute, kind, seconds };
+      return { id: `${ms}-${k}`, instrumentId: STORE_INSTRUMENTS[instrument]!, minute, kind, seconds };
     });
   });
 

@@ -1,0 +1,185 @@
+import * as assert from 'uvu/assert';
+import { unwrap } from '../../src/bus/nautilus-messages.js';
+import { readPayload, type UntrustedObject } from '../../src/bus/payload.js';
+import { RedisConnection } from '../../src/bus/redis/redis-client.js';
+import type { OrchestratorConfigInput } from '../../src/config.js';
+import type { EnrichedSignalEvent } from '../../src/market/events.js';
+import { FAST_VPIN, fastTrainedBundle } from '../support/bundles.js';
+import { RedisServer } from '../support/redis-server.js';
+import { ServedPartition } from '../support/served-partition.js';
+import type { NautilusMajor } from './environments.js';
+import { expectedAnswers } from './expected-answers.js';
+import { PythonRun, type ReceivedReply, type RunSettings } from './python-run.js';
+
+const CONFIG = {
+  vpin: FAST_VPIN,
+  // A loaded machine must not make defaults of answers.
+  inferenceTimeoutMs: 60_000,
+  retrain: { mode: 'manual' },
+  redis: { barSpec: '1-DAY-LAST' },
+} as const satisfies OrchestratorConfigInput;
+const HISTORY = 300;
+export const LIVE = 400;
+/** The last bit of a double, as a share of it: that much 2.0 loses of a number in JSON. */
+const LAST_BIT = 2 ** -52;
+
+/** A node that publishes in `on_bar` over the actor. */
+export const BESIDE_ACTOR = {
+  encoding: 'json',
+  way: 'actor',
+  isDeferred: true,
+  isWithoutHoles: false,
+  isSilent: false,
+} as const;
+
+/** One way to run the example. */
+export interface Case {
+  readonly major: NautilusMajor;
+  readonly python: string;
+  readonly way: RunSettings['way'];
+  readonly encoding: RunSettings['encoding'];
+  readonly isDeferred: boolean;
+}
+
+/** A case that runs, with its orchestrator. */
+export interface Played extends Case {
+  readonly run: PythonRun;
+  readonly served: ServedPartition;
+  readonly partition: string;
+}
+
+/** Runs all cases beside each other, lets things happen in the middle, and checks what came. */
+export async function play(
+  cases: readonly Case[],
+  happen: (server: RedisServer, all: readonly Played[]) => Promise<void>,
+): Promise<void> {
+  const server = await RedisServer.start({ appendonly: true });
+  const all: Played[] = [];
+  try {
+    await Promise.all(
+      cases.map(async (each) => {
+        const partition = `v${each.major}-${each.way}-${each.encoding}`;
+        const dialect = isOwnBus(each) ? `nautilus-v${each.major}` : 'plain';
+        const { encoding, way, isDeferred } = each;
+        const parameters = ['--redis', server.url, ...['--partition', partition], ...['--dialect', dialect]];
+        const topicStreams = way === 'topics' ? [`${partition}:data.*`] : [];
+        const served = await ServedPartition.start(
+          [...parameters, '--encoding', encoding],
+          { ...CONFIG, redis: { ...CONFIG.redis, topicStreams } },
+          await fastTrainedBundle(),
+        );
+        const place = {
+          ...BESIDE_ACTOR,
+          url: server.url,
+          partition,
+          encoding,
+          way,
+          isDeferred,
+          isWithoutHoles: !isDeferred,
+        };
+        // Over its own bus a node of 2.0 writes no history.
+        const history = isOwnBus(each) ? 0 : HISTORY;
+        const run = PythonRun.start(each.python, { ...place, history, live: LIVE, seconds: 0.02 });
+        all.push({ ...each, run, served, partition });
+      }),
+    );
+    await happen(server, all);
+    await Promise.all(all.map((played) => check(server, played)));
+  } finally {
+    for (const { run } of all) run.kill();
+    await Promise.all(all.map(({ served }) => served.stop()));
+    await server.stop();
+  }
+}
+
+async function check(server: RedisServer, played: Played): Promise<void> {
+  const { run, way, major, encoding, partition } = played;
+  const label = `v${major} ${way} ${encoding}${played.isDeferred ? '' : ', before its bar'}`;
+  const barCount = isOwnBus(played) ? LIVE : HISTORY + LIVE;
+  // The first 20 bars that the strategy sees make no signal.
+  const signalCount = (way === 'backtest' ? barCount : LIVE) - 20;
+  const refusals = way === 'backtest' ? [] : [['odd', 'INVALID_SIGNAL']];
+  const [sent, got] = [signalCount, signalCount + refusals.length];
+  const first = (): ReceivedReply[] => run.replies.filter(({ repeated }) => !repeated);
+  await run.until(() => run.signals.length === sent && first().length >= got, `all replies of ${label}`);
+  assert.is(way === 'backtest' ? await run.ended() : await run.interrupted(), 0, `${label}: ${run.talk}`);
+
+  const [answers, rejected] = ['EnrichedSignal', 'RejectedSignal'].map((name) =>
+    first().filter((reply) => reply.name === name),
+  );
+  assert.equal(
+    rejected!.map(({ signal_id, code }) => [signal_id, code]),
+    refusals,
+    label,
+  );
+  const copies = run.replies.filter(({ repeated }) => repeated);
+  assert.is(copies.length > 0, way !== 'backtest', label);
+  const ids = [...run.signals.map(({ signalId }) => signalId), ...refusals.map(([signalId]) => signalId!)];
+  assert.equal(await replyCounts(server, played), Object.fromEntries(ids.map((signalId) => [signalId, 1])), label);
+  assert.is(await server.command('XLEN', `ml4t:{${partition}}:dead`), refusals.length, label);
+
+  const expected = await expectedAnswers(
+    await fastTrainedBundle(),
+    CONFIG,
+    { barCount, isWithoutHoles: !played.isDeferred },
+    run.signals,
+  );
+  const isInexact = isOwnBus(played) && major === 2 && encoding === 'json';
+  for (const reply of [...answers!, ...copies.filter(({ name }) => name === 'EnrichedSignal')])
+    assertSame(reply, expected.get(reply.signal_id)!, isInexact, label);
+  assert.is(answers!.length, signalCount, label);
+  const computed = [...expected.values()].filter(({ degraded }) => degraded === undefined);
+  assert.ok(new Set(computed.map(({ metaConfidence }) => metaConfidence)).size > 10, 'the answers vary');
+  console.log(
+    `real node, ${label}: ${sent} signals, ${answers!.length} answers, ${rejected!.length} refused, ${copies.length} copies`,
+  );
+}
+
+function assertSame(reply: ReceivedReply, answer: EnrichedSignalEvent, isInexact: boolean, label: string): void {
+  const expected = {
+    ...{ meta_confidence: answer.metaConfidence, regime_weight: answer.regimeWeight },
+    ...{ toxicity: answer.toxicity, size: answer.size },
+  };
+  for (const [name, value] of Object.entries(expected)) {
+    const found = reply[name as keyof typeof expected];
+    const isSame = isInexact ? Math.abs(found - value) <= LAST_BIT * Math.abs(value) : Object.is(found + 0, value + 0);
+    assert.ok(isSame, `${label}, ${name} of ${reply.signal_id}: ${found} instead of ${value}`);
+  }
+  assert.equal(
+    [reply.name, reply.size_reason, reply.as_of, reply.as_of_sequence, reply.degraded],
+    ['EnrichedSignal', answer.sizeReason ?? '', String(answer.asOfNs), answer.asOfSequence, answer.degraded ?? ''],
+    label,
+  );
+}
+
+function isOwnBus({ way }: Case): boolean {
+  return way === 'own-bus' || way === 'topics';
+}
+
+/** How many replies the output stream holds for each signal, copies apart. */
+async function replyCounts(server: RedisServer, played: Played): Promise<Record<string, number>> {
+  const { partition, major } = played;
+  const isPlain = !isOwnBus(played);
+  const counts: Record<string, number> = {};
+  for (const object of await payloadsOf(server, `ml4t:{${partition}}:out${isPlain ? '' : `:nautilus-v${major}`}`)) {
+    const fields = isPlain ? object : unwrap(object).fields;
+    if (fields.repeated === true) continue;
+    const signalId = String(fields[isPlain ? 'signalId' : 'signal_id']);
+    counts[signalId] = (counts[signalId] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** The payloads of a stream, in their order. */
+export async function payloadsOf(server: RedisServer, key: string): Promise<UntrustedObject[]> {
+  const connection = await RedisConnection.open(server.settings(), 'test-reader');
+  try {
+    const entries = (await connection.call('XRANGE', key, '-', '+')) as [Buffer, Buffer[]][];
+    return entries.map(([, fields]) => {
+      const at = fields.findIndex((name) => String(name) === 'payload');
+      return readPayload(fields[at + 1]!, 2 ** 20);
+    });
+  } finally {
+    connection.close();
+  }
+}
