@@ -85,12 +85,13 @@ export function primaryOf(options: MarketOptions, source: MarketSource): Primary
   return { name, signalsAt: options.signalsAt ?? null };
 }
 
-const MARKET_ONLY = ['bars', 'market', 'instrument', 'primary'] as const;
+const MARKET_ONLY = ['bars', 'market', 'instrument', 'primary', 'signalsAt'] as const;
 
 /** Throws USAGE for an option that names a market where a stream is to teach. */
 export function checkNoMarket(options: MarketOptions): void {
-  const field = MARKET_ONLY.find((name) => options[name] !== undefined);
-  if (field === undefined) return;
+  const given = MARKET_ONLY.find((name) => options[name] !== undefined);
+  if (given === undefined) return;
+  const field = given === 'signalsAt' ? 'signals-at' : given;
   throw new OrchestratorError(
     'USAGE',
     `--${field} does not go with --redis: bars and signals are those of the stream`,

@@ -61,8 +61,13 @@ export interface PrimaryChoice {
 /** The built-in primary signal of that name, or the file's. Throws USAGE, or what {@link readSidesCsv} throws. */
 export async function loadPrimary({ name, signalsAt }: PrimaryChoice, market: Market): Promise<SidesFile> {
   const { bars } = market;
-  if ((PRIMARY_SIGNALS as readonly string[]).includes(name))
+  if ((PRIMARY_SIGNALS as readonly string[]).includes(name)) {
+    if (signalsAt !== null) {
+      const message = `--signals-at is about the timestamps of a file, and ${name} is built in`;
+      throw new OrchestratorError('USAGE', message, { field: 'signals-at' });
+    }
     return { ...scheduleOf(primarySides(name as PrimarySignalName, bars), bars), roundedCount: 0 };
+  }
   if (!name.includes('.') && !name.includes('/')) {
     throw new OrchestratorError('USAGE', `--primary ${name} is none of ${PRIMARY_SIGNALS.join(', ')}, nor a file`, {
       field: 'primary',

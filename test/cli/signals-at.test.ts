@@ -99,4 +99,12 @@ test('taken for instants they raise the alarm, which ends the training or, where
   assert.match(allowed.stdout, /warning, look-ahead suspected and allowed: the sides know the bar/);
 });
 
+test('the option says something about a file alone', async () => {
+  const { status, stderr } = await run('--primary', 'momentum', '--signals-at', 'open');
+  assert.is(status, 2);
+  assert.match(stderr, /--signals-at is about the timestamps of a file, and momentum is built in \[USAGE\]\n$/);
+  const stream = ['train', '--redis', 'redis://127.0.0.1:1', '--model-dir', directory, '--signals-at', 'open'];
+  assert.match((await ml4t(stream)).stderr, /--signals-at does not go with --redis.*\[USAGE\]\n$/);
+});
+
 test.run();

@@ -5,6 +5,11 @@ import { ML4TOrchestrator } from '../../src/orchestrator.js';
 import type { LookAheadFigures } from '../../src/validation/look-ahead.js';
 import { capturedLog, type LogLine } from '../support/captured-log.js';
 import { randomBars } from '../support/market.js';
+import { plantedSeries } from '../support/planted.js';
+import { feed, openRecorded, temporaryDirectory, tidyUp } from '../support/recorded-runs.js';
+import { refusalOf } from '../support/refusal.js';
+
+test.after.each(tidyUp);
 
 const HISTORY = 120;
 const BARS = randomBars(HISTORY + LOOK_AHEAD_WINDOW + 1200, 9);
@@ -55,6 +60,18 @@ test('honest sides are watched and not told of', async () => {
   assert.equal([told.length, lines.length], [0, 0]);
   assert.not(figures?.isSuspected);
   assert.ok(figures!.seenShare > 0.95);
+});
+
+test('a retrain on recorded sides that know their first bar is refused, and no model comes of it', async () => {
+  const honest = plantedSeries(1400, 8, 0.5);
+  const { open, close } = honest.bars;
+  const early = honest.sides.map((side, bar) => side && Math.sign((close[bar + 1] ?? 0) - (open[bar + 1] ?? 0)));
+  const { system } = await openRecorded(await temporaryDirectory());
+  await feed(system, { ...honest, sides: early }, 0, early.length);
+  assert.ok(system.lookAhead?.isSuspected);
+  const { code } = await refusalOf(() => system.retrain());
+  assert.is(code, 'LOOK_AHEAD_SUSPECTED');
+  assert.is(system.models.length, 0);
 });
 
 test('what was wrong is forgotten a window after it was mended', async () => {
