@@ -100,6 +100,7 @@ test('an empty configuration is the defaults', () => {
       minChildWeight: 25,
       seed: 42,
       queuedMax: 4,
+      lookAhead: 'refuse',
     },
     sizing: {
       mode: 'edge',
