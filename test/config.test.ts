@@ -69,6 +69,7 @@ test('an empty configuration is the defaults', () => {
     workerHangMs: 2000,
     latencyBudgetMs: 10,
     barAgeMaxNs: null,
+    awaitBarMs: 500,
     featureNames: [...FEATURE_NAMES],
     userFeatures: [],
     firstModel: 'provisional',
