@@ -84,7 +84,8 @@ export class LookAheadWatch {
     const held = Math.min(count, LOOK_AHEAD_WINDOW);
     // In the order they closed, so that neighbours in time fall into one block.
     const oldest = count > held ? count % LOOK_AHEAD_WINDOW : 0;
-    const position = Int32Array.from({ length: held }, (_, k) => (k - oldest + held) % held);
+    const position = new Int32Array(held);
+    for (let k = 0; k < held; k++) position[k] = (k - oldest + held) % held;
     const figures = lookAheadFigures({ ...moves, side: moves.side.subarray(0, held), position }, held);
     this.newest = figures;
     if (!figures.isSuspected || count < this.tellFrom) return;

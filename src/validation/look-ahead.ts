@@ -46,34 +46,42 @@ const SURE_ERRORS = 4;
  * The more telling of the two figures.
  */
 export function lookAheadFigures(moves: DecisionMoves, barCount: number): LookAheadFigures {
-  const all = figuresOf('all', moves, (k) => moves.side[k] !== 0, barCount);
-  const changes = figuresOf('changes', moves, (k) => moves.isChange[k] === 1, barCount);
-  if (all.isSuspected || changes.t === null) return all;
-  return changes.isSuspected ? changes : all;
+  const all = figuresOf('all', moves, barCount);
+  const changes = figuresOf('changes', moves, barCount);
+  return changes.isSuspected && !all.isSuspected ? changes : all;
 }
 
-function figuresOf(
-  of: LookAheadFigures['of'],
-  moves: DecisionMoves,
-  has: (k: number) => boolean,
-  barCount: number,
-): LookAheadFigures {
+function figuresOf(of: LookAheadFigures['of'], moves: DecisionMoves, barCount: number): LookAheadFigures {
   const { side, seen, first, upShare, position } = moves;
-  const chosen = Int32Array.from(side.keys()).filter((k) => has(k) && first[k] !== 0);
-  const excess = Float64Array.from(chosen, (k) => agreement(side[k]!, first[k]!, upShare[k]!));
-  const watched = chosen.filter((k) => seen[k] !== 0);
-  const seenExcess = meanOf(Float64Array.from(watched, (k) => agreement(side[k]!, seen[k]!, upShare[k]!)));
-  const firstExcess = meanOf(excess);
-  const signals = chosen.length;
+  const places = new Int32Array(side.length);
+  const terms = new Float64Array(side.length);
+  let signals = 0;
+  let watched = 0;
+  let firstSum = 0;
+  let seenSum = 0;
+  // Loops over what may be thousands of signals, since main looks while it serves.
+  for (let k = 0; k < side.length; k++) {
+    if (first[k] === 0 || (of === 'changes' && moves.isChange[k] === 0)) continue;
+    const term = agreement(side[k]!, first[k]!, upShare[k]!);
+    terms[signals] = term;
+    places[signals++] = position[k]!;
+    firstSum += term;
+    if (seen[k] === 0) continue;
+    watched++;
+    seenSum += agreement(side[k]!, seen[k]!, upShare[k]!);
+  }
+  const firstExcess = signals === 0 ? 0 : firstSum / signals;
+  const seenExcess = watched === 0 ? 0 : seenSum / watched;
   const figures = { of, signals, firstShare: 0.5 + firstExcess, seenShare: 0.5 + seenExcess };
   if (signals < LOOK_AHEAD_SIGNALS_MIN) return { ...figures, t: null, isSuspected: false };
   const span = {
-    position: chosen.map((k) => position[k]!),
+    position: places.subarray(0, signals),
     start: 0,
     end: barCount,
     dependenceBars: Math.max(barCount / signals, 1),
   };
-  const residuals = excess.map((value) => value - firstExcess);
+  const residuals = terms.subarray(0, signals);
+  for (let k = 0; k < signals; k++) residuals[k]! -= firstExcess;
   const blocks = batchMeans(residuals, span);
   if (blocks === null) return { ...figures, t: null, isSuspected: false };
   const standardError = Math.max(blocks.standardError / signals, 0.5 / Math.sqrt(signals));
@@ -85,10 +93,6 @@ function figuresOf(
 /** Whether side and move agree, less how often this side would agree with any bar. */
 function agreement(side: number, move: number, upShare: number): number {
   return (side === move ? 1 : 0) - (side > 0 ? upShare : 1 - upShare);
-}
-
-function meanOf(values: Float64Array): number {
-  return values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** The figures as a sentence without its full stop. */
