@@ -46,6 +46,7 @@ const trainingSchema = z.strictObject({
   minChildWeight: z.number().min(0).default(25),
   seed: z.int().min(0).max(0x7fffffff).default(42),
   queuedMax: count.default(4),
+  lookAhead: z.enum(['refuse', 'allow']).default('refuse'),
 });
 
 const sizingSchema = z.strictObject({

@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'INSTRUMENTS_MAX'
   // signals and sizing
   | 'INVALID_SIGNAL'
+  | 'SIGNALS_AT_UNKNOWN'
   | 'MISSING_FEATURE'
   | 'OUT_OF_RANGE'
   | 'OVERLOADED'
@@ -43,6 +44,7 @@ export type ErrorCode =
   | 'BOOSTER_INPUT_INVALID'
   | 'BOOSTER_FAILED'
   | 'INSUFFICIENT_DATA'
+  | 'LOOK_AHEAD_SUSPECTED'
   | 'TRAINING_CANCELLED'
   | 'TRAINING_QUEUE_FULL'
   | 'TRAINING_FAILED'

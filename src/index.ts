@@ -49,6 +49,15 @@ export type { OrchestratorEvents } from './orchestrator-events.js';
 export { type ToxicityLevel, VpinIndicator, type VpinOptions } from './orderflow/vpin.js';
 export type { SuppliedOutcome } from './outcomes/outcome-event.js';
 export { PRIMARY_SIGNALS, type PrimarySignalName, primarySides } from './primary/primary-signal.js';
+export {
+  type Alignment,
+  alignmentOf,
+  alignSides,
+  type BarStamps,
+  type SideSchedule,
+  type SignalsAt,
+  type TimedSide,
+} from './primary/side-schedule.js';
 export type { FirstModelFinding } from './retrain/first-model.js';
 export type { FirstModelVerdict, IncumbentKind } from './retrain/first-verdict.js';
 export {
@@ -91,5 +100,6 @@ export type { TrainingReport } from './training/training-report.js';
 export { TrainingResult } from './training/training-result.js';
 export type { TrainingSeries } from './training/training-series.js';
 export type { LabelCounts } from './training/training-set.js';
+export type { LookAheadFigures } from './validation/look-ahead.js';
 export { accuracy, brierScore, logLoss, rocAuc } from './validation/metrics.js';
 export { purgedWalkForward } from './validation/walk-forward.js';

@@ -32,6 +32,7 @@ import { TrainingLoop, type TrainingWishes } from './training/training-loop.js';
 import { featureSetOf, trainingPlanOf } from './training/training-plan.js';
 import type { TrainingResult } from './training/training-result.js';
 import type { TrainingSeries } from './training/training-series.js';
+import type { LookAheadFigures } from './validation/look-ahead.js';
 
 export interface OrchestratorDependencies {
   readonly clock?: Clock;
@@ -238,6 +239,11 @@ export class ML4TOrchestrator {
   /** What the monitor of the champion shows. */
   get monitorStatus(): RetrainMonitorStatus {
     return this.running().watch.monitor.status;
+  }
+
+  /** Whether live sides seem to know the bar that their outcomes begin with: of the newest closed signals; null before enough have closed. */
+  get lookAhead(): LookAheadFigures | null {
+    return this.running().lookAhead.figures;
   }
 
   /** What {@link start} found under `dataDir`; null without one. */

@@ -69,6 +69,7 @@ test('an empty configuration is the defaults', () => {
     workerHangMs: 2000,
     latencyBudgetMs: 10,
     barAgeMaxNs: null,
+    awaitBarMs: 500,
     featureNames: [...FEATURE_NAMES],
     userFeatures: [],
     firstModel: 'provisional',
@@ -99,6 +100,7 @@ test('an empty configuration is the defaults', () => {
       minChildWeight: 25,
       seed: 42,
       queuedMax: 4,
+      lookAhead: 'refuse',
     },
     sizing: {
       mode: 'edge',

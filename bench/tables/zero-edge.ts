@@ -25,7 +25,13 @@ for (const costBps of costs) {
       if (size !== 0) sized++;
     };
     try {
-      const { report } = await runMainJob(market, 'momentum', config, createLogger('silent'), { ...silent, onAnswer });
+      const { report } = await runMainJob(
+        market,
+        { name: 'momentum', signalsAt: null },
+        config,
+        createLogger('silent'),
+        { ...silent, onAnswer },
+      );
       trained++;
       if (report.promotion.installs === 'trees') passed++;
       if (!Number.isNaN(report.live.returns.sized)) net += report.live.returns.sized;

@@ -8,7 +8,7 @@ import { OrchestratorError } from '../errors.js';
 import { createLogger } from '../log.js';
 import { addBusOptions, type BusOptions, busConfigOf } from './bus-options.js';
 import { aborted, interruptionOrEndOfStdout } from './interruption.js';
-import { addMarketOptions, type MarketOptions, simulatedSource, sourceOf } from './job-options.js';
+import { addMarketOptions, type MarketOptions, primaryOf, simulatedSource, sourceOf } from './job-options.js';
 import { marketMessages } from './market-messages.js';
 import { loadPrimary, openMarket } from './market-source.js';
 import { count, toJson } from './render.js';
@@ -128,7 +128,7 @@ async function sendBars(file: string | undefined, options: BarsOptions, print: (
   const source = isEndless ? simulatedSource(options, from + limit) : sourceOf({ ...options, bars: file ?? '' });
   const market = await openMarket(source);
   const instrumentId = options.instrument ?? market.instrumentId;
-  const schedule = options.primary === undefined ? null : await loadPrimary(options.primary, market.bars);
+  const schedule = options.primary === undefined ? null : await loadPrimary(primaryOf(options, source), market);
   const end = Math.min(market.bars.length, from + limit);
   const counts = { bars: 0, signals: 0, sentAgain: 0 };
   await withClient(config, async (client) => {

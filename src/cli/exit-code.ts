@@ -1,6 +1,6 @@
 import { type ErrorCode, OrchestratorError } from '../errors.js';
 
-const USAGE = new Set<ErrorCode>(['USAGE', 'CONFIG_INVALID', 'OUT_OF_RANGE']);
+const USAGE = new Set<ErrorCode>(['USAGE', 'CONFIG_INVALID', 'OUT_OF_RANGE', 'SIGNALS_AT_UNKNOWN']);
 const BAD_DATA = new Set<ErrorCode>([
   'FILE_UNREADABLE',
   'CSV_MALFORMED',
@@ -14,6 +14,7 @@ const BAD_DATA = new Set<ErrorCode>([
   'NO_ROWS',
   'INTERVAL_UNKNOWN',
   'INVALID_SIGNAL',
+  'LOOK_AHEAD_SUSPECTED',
   'MISSING_FEATURE',
   'MODEL_NOT_FOUND',
   'MODEL_CORRUPT',

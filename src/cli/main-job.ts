@@ -4,9 +4,10 @@ import { type FalseAlarms, falseAlarmsOf } from '../loop/model-standing.js';
 import type { BarSeries } from '../market/bar.js';
 import type { EnrichedSignalEvent } from '../market/events.js';
 import { ML4TOrchestrator } from '../orchestrator.js';
+import { type Alignment, alignmentOf } from '../primary/side-schedule.js';
 import type { TrainingProgress } from '../training/train-model.js';
 import type { TrainingReport } from '../training/training-report.js';
-import { loadPrimary, type Market } from './market-source.js';
+import { loadPrimary, type Market, type PrimaryChoice } from './market-source.js';
 import {
   type LiveMetrics,
   type LiveReturns,
@@ -32,8 +33,12 @@ export interface MainJobReport {
     readonly roundedCount: number;
     readonly trained: number;
     readonly replayed: number;
+    /** When the signals were decided, beside the bars they see, and where they are entered. */
+    readonly alignment: Alignment;
+    readonly entry: OrchestratorConfig['labels']['entry'];
   };
   readonly labels: TrainingReport['labelCounts'];
+  readonly lookAhead: TrainingReport['lookAhead'];
   readonly folds: TrainingReport['folds'];
   readonly metrics: Pick<TrainingReport, (typeof METRICS)[number]> & {
     readonly lambda: number;
@@ -90,13 +95,13 @@ const NS_PER_DAY = 86_400_000_000_000;
 /** Trains on the first 70 % of the bars and replays the rest bar by bar, as live bars and signals, through the same orchestrator. `primary`: see {@link loadPrimary}. */
 export async function runMainJob(
   market: Market,
-  primary: string,
+  primary: PrimaryChoice,
   config: OrchestratorConfig,
   logger: Logger,
   hooks: MainJobHooks,
 ): Promise<MainJobResult> {
   const { bars, instrumentId } = market;
-  const schedule = await loadPrimary(primary, bars);
+  const schedule = await loadPrimary(primary, market);
   const cut = Math.floor(bars.length * TRAIN_SHARE);
   const orchestrator = new ML4TOrchestrator(config, { logger });
   orchestrator.events.on('enriched', hooks.onAnswer);
@@ -116,7 +121,7 @@ export async function runMainJob(
         bars: {
           source: market.source,
           instrumentId,
-          primary,
+          primary: primary.name,
           count: bars.length,
           firstNs: bars.tsEventNs[0]!,
           lastNs: bars.tsEventNs[bars.length - 1]!,
@@ -126,8 +131,11 @@ export async function runMainJob(
           roundedCount: market.roundedCount + schedule.roundedCount,
           trained: cut,
           replayed: bars.length - cut,
+          alignment: alignmentOf(schedule, bars),
+          entry: config.labels.entry,
         },
         labels: report.labelCounts,
+        lookAhead: report.lookAhead,
         folds: report.folds,
         metrics: {
           ...metricsOf(report),

@@ -12,6 +12,7 @@ import { createLogger } from '../log.js';
 import { decodeBundle } from '../model/bundle-codec.js';
 import { readModelFile } from '../model/persistence.js';
 import { ML4TOrchestrator } from '../orchestrator.js';
+import { type Alignment, alignmentOf, alignmentOfSeries } from '../primary/side-schedule.js';
 import type { TrainingProgress } from '../training/train-model.js';
 import type { TrainingSeries } from '../training/training-series.js';
 import { BREAK_MIN, tellBreakStory } from './break-story.js';
@@ -40,6 +41,13 @@ type RunOptions = JobOptions &
     out?: string;
     breakAt?: number;
   };
+
+/** What a command is to learn, and how its files were understood. */
+interface Lesson {
+  readonly series: TrainingSeries;
+  readonly roundedCount: number;
+  readonly alignment: Alignment;
+}
 
 const program = new Command('ml4t')
   .description('Live meta-labelling: how far to trust each primary signal')
@@ -108,7 +116,7 @@ addBusOptions(addJobOptions(program.command('train')))
   .requiredOption('--model-dir <directory>', 'where models are kept')
   .action(async (options: JobOptions & BusOptions & { modelDir: string }) => {
     const config = configOf(options, { modelPath: options.modelDir, dispatch: 'inline' });
-    const { series, roundedCount, counts, partition } = await trainingLessonOf(options);
+    const { series, counts, partition, ...understood } = await trainingLessonOf(options);
     const orchestrator = new ML4TOrchestrator(config);
     const bar = progressBar();
     await orchestrator.start();
@@ -117,10 +125,14 @@ addBusOptions(addJobOptions(program.command('train')))
       bar.stop();
       print(
         options.json
-          ? toJson({ modelId: orchestrator.model?.modelId ?? null, roundedCount, stream: counts, ...result.report })
+          ? toJson({ modelId: orchestrator.model?.modelId ?? null, ...understood, stream: counts, ...result.report })
           : [
               ...(counts === null ? [] : [renderStreamLesson(counts, partition)]),
-              renderTraining(result, options.modelDir, counts === null ? roundedCount : 0),
+              renderTraining(result, options.modelDir, {
+                ...understood,
+                roundedCount: counts === null ? understood.roundedCount : 0,
+                entry: config.labels.entry,
+              }),
             ].join('\n'),
       );
     } finally {
@@ -161,7 +173,7 @@ addBusCommands(program, print);
 async function runServe(options: RunOptions): Promise<void> {
   const { dataDir, modelDir, json } = options;
   const config = busConfigOf(options, {
-    ...costOf(options),
+    ...lessonSettings(options),
     ...(dataDir !== undefined && { dataDir }),
     ...(modelDir !== undefined && { modelPath: modelDir }),
   });
@@ -176,31 +188,36 @@ async function runServe(options: RunOptions): Promise<void> {
   });
 }
 
-async function lessonOf(options: JobOptions): Promise<{ series: TrainingSeries; roundedCount: number }> {
+async function lessonOf(options: JobOptions): Promise<Lesson> {
   const source = sourceOf(options);
-  const { bars, instrumentId, roundedCount } = await openMarket(source);
-  const primary = await loadPrimary(primaryOf(options, source), bars);
+  const market = await openMarket(source);
+  const { bars, instrumentId, roundedCount } = market;
+  const primary = await loadPrimary(primaryOf(options, source), market);
   return {
     series: { instrumentId, bars, sides: primary.byBar, decidedNs: primary.decidedNs },
     roundedCount: roundedCount + primary.roundedCount,
+    alignment: alignmentOf(primary, bars),
   };
 }
 
 /** Of a market, or of a stream with what was found in it. */
-async function trainingLessonOf(options: JobOptions & BusOptions): Promise<{
-  series: TrainingSeries | readonly TrainingSeries[];
-  roundedCount: number;
-  counts: StreamLessonCounts | null;
-  partition: string;
-}> {
+async function trainingLessonOf(options: JobOptions & BusOptions): Promise<
+  Omit<Lesson, 'series'> & {
+    series: TrainingSeries | readonly TrainingSeries[];
+    counts: StreamLessonCounts | null;
+    partition: string;
+  }
+> {
   if (options.redis === undefined) {
     checkNoBus({ ...options, modelDir: undefined });
     return { ...(await lessonOf(options)), counts: null, partition: '' };
   }
   checkNoMarket(options);
-  const config = busConfigOf(options, costOf(options));
+  const config = busConfigOf(options, lessonSettings(options));
   const { series, counts } = await readStreamLesson(config);
-  return { series, roundedCount: counts.roundedCount, counts, partition: config.redis.partition };
+  const { roundedCount, withoutBar } = counts;
+  const alignment = alignmentOfSeries(series, withoutBar);
+  return { series, roundedCount, alignment, counts, partition: config.redis.partition };
 }
 
 async function runStory(options: JobOptions, breakAt: number, config: OrchestratorConfig): Promise<void> {
@@ -225,12 +242,15 @@ function configOf(options: JobOptions, extra: OrchestratorConfigInput = {}): Orc
   return OrchestratorConfig.load({
     ...(options.config === undefined ? {} : { file: options.config }),
     environment: process.env,
-    overrides: { ...costOf(options), ...extra, redis: NO_BUS },
+    overrides: { ...lessonSettings(options), ...extra, redis: NO_BUS },
   });
 }
 
-function costOf({ costBps }: JobOptions): OrchestratorConfigInput {
-  return costBps === undefined ? {} : { labels: { costBps } };
+function lessonSettings({ costBps, lookAhead }: JobOptions): OrchestratorConfigInput {
+  return {
+    ...(costBps !== undefined && { labels: { costBps } }),
+    ...(lookAhead !== undefined && { training: { lookAhead } }),
+  };
 }
 
 /** As {@link progressBar}, for the story's bars. */

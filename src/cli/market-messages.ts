@@ -1,6 +1,6 @@
 import type { BusInput } from '../bus/message-bus.js';
 import type { BarSeries } from '../market/bar.js';
-import type { SideSchedule } from './sides-csv.js';
+import type { SideSchedule } from '../primary/side-schedule.js';
 
 /**
  * Bars [from, end) as messages, each followed by the signals that were decided before the next bar closed. A signal is named after its instrument and instant, so that it is known again

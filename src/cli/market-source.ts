@@ -3,8 +3,9 @@ import { OrchestratorError } from '../errors.js';
 import type { BarSeries } from '../market/bar.js';
 import { loadBarsCsv } from '../market/bars-csv.js';
 import { PRIMARY_SIGNALS, type PrimarySignalName, primarySides } from '../primary/primary-signal.js';
+import { type SignalsAt, scheduleOf } from '../primary/side-schedule.js';
 import { simulateMarket } from '../simulation/simulated-market.js';
-import { readSidesCsv, type SideSchedule, scheduleOf } from './sides-csv.js';
+import { readSidesCsv, type SidesFile } from './sides-csv.js';
 
 /** Where the bars of a job come from. */
 export type MarketSource =
@@ -49,14 +50,28 @@ export async function openMarket(source: MarketSource): Promise<Market> {
   return { ...file, instrumentId, source: relative(process.cwd(), path) };
 }
 
+/** Which primary signal is meant. */
+export interface PrimaryChoice {
+  /** A built-in one, or a file. */
+  readonly name: string;
+  /** What the stamps of a file are; null where it was not said. */
+  readonly signalsAt: SignalsAt | null;
+}
+
 /** The built-in primary signal of that name, or the file's. Throws USAGE, or what {@link readSidesCsv} throws. */
-export async function loadPrimary(primary: string, bars: BarSeries): Promise<SideSchedule> {
-  if ((PRIMARY_SIGNALS as readonly string[]).includes(primary))
-    return scheduleOf(primarySides(primary as PrimarySignalName, bars), bars);
-  if (!primary.includes('.') && !primary.includes('/')) {
-    throw new OrchestratorError('USAGE', `--primary ${primary} is none of ${PRIMARY_SIGNALS.join(', ')}, nor a file`, {
+export async function loadPrimary({ name, signalsAt }: PrimaryChoice, market: Market): Promise<SidesFile> {
+  const { bars } = market;
+  if ((PRIMARY_SIGNALS as readonly string[]).includes(name)) {
+    if (signalsAt !== null) {
+      const message = `--signals-at is about the timestamps of a file, and ${name} is built in`;
+      throw new OrchestratorError('USAGE', message, { field: 'signals-at' });
+    }
+    return { ...scheduleOf(primarySides(name as PrimarySignalName, bars), bars), roundedCount: 0 };
+  }
+  if (!name.includes('.') && !name.includes('/')) {
+    throw new OrchestratorError('USAGE', `--primary ${name} is none of ${PRIMARY_SIGNALS.join(', ')}, nor a file`, {
       field: 'primary',
     });
   }
-  return readSidesCsv(primary, bars);
+  return readSidesCsv(name, bars, market, signalsAt);
 }

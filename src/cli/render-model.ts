@@ -1,15 +1,27 @@
+import type { OrchestratorConfig } from '../config.js';
 import type { ModelBundle } from '../model/bundle.js';
+import type { Alignment } from '../primary/side-schedule.js';
 import type { RegimeModel } from '../regime/regime-model.js';
 import type { TrainingResult } from '../training/training-result.js';
-import { describeRounded, isoTime } from './render.js';
+import { describeAlignment, describeRounded, isoTime, lookAheadWarning } from './render.js';
+
+/** How the files of a training were understood. */
+export interface Understood {
+  readonly roundedCount: number;
+  readonly alignment: Alignment;
+  readonly entry: OrchestratorConfig['labels']['entry'];
+}
 
 /** What `ml4t train` says when it is done. */
-export function renderTraining(result: TrainingResult, directory: string, roundedCount: number): string {
+export function renderTraining(result: TrainingResult, directory: string, understood: Understood): string {
+  const { roundedCount, alignment, entry } = understood;
   const { report, model } = result;
   const stored = model === null ? 'nothing stored' : `model ${model.modelId} stored in ${directory}`;
   const rounded = roundedCount > 0 ? [describeRounded(roundedCount)] : [];
   const figures = `${report.nSamples} labelled signals, ${report.nFolds} folds. ${report.verdict.sentence}`;
-  return [...rounded, figures, stored].join('\n');
+  return [...rounded, describeAlignment(alignment, entry), ...lookAheadWarning(report.lookAhead), figures, stored].join(
+    '\n',
+  );
 }
 
 /** What `ml4t inspect` shows; the bundle has passed every check by then. */

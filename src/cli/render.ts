@@ -1,5 +1,7 @@
 import type { EnrichedSignalEvent } from '../market/events.js';
 import { toxicityLevel } from '../orderflow/toxicity.js';
+import type { Alignment } from '../primary/side-schedule.js';
+import { describeLookAhead, type LookAheadFigures } from '../validation/look-ahead.js';
 import type { MainJobReport, MainJobResult } from './main-job.js';
 import { describeFalseAlarms } from './render-alarms.js';
 import { textTable } from './text-table.js';
@@ -31,7 +33,7 @@ export function renderMainJob({ report, answers }: MainJobResult): string {
   ].join('\n\n');
 }
 
-function barsSection({ bars }: MainJobReport): string {
+function barsSection({ bars, lookAhead }: MainJobReport): string {
   const ignored = bars.ignoredColumns.length > 0 ? `, ignoring ${bars.ignoredColumns.join(', ')}` : '';
   const stamps =
     bars.timestampIs === 'open'
@@ -40,8 +42,29 @@ function barsSection({ bars }: MainJobReport): string {
   return [
     `${count(bars.count)} bars of ${bars.instrumentId} from ${bars.source}, ${stamps}${ignored}`,
     `  ${isoTime(bars.firstNs)} to ${isoTime(bars.lastNs)}; primary signal ${bars.primary}; trained on the first ${count(bars.trained)}, the last ${count(bars.replayed)} replayed as live`,
+    `  ${describeAlignment(bars.alignment, bars.entry)}`,
+    ...lookAheadWarning(lookAhead).map((line) => `  ${line}`),
     ...(bars.roundedCount > 0 ? [`  ${describeRounded(bars.roundedCount)}`] : []),
   ].join('\n');
+}
+
+/** "3,435 signals, each decided 0 s after the close it sees, entered at the next open". */
+export function describeAlignment(
+  { signals, unseen, medianNs, maxNs }: Alignment,
+  entry: MainJobReport['bars']['entry'],
+): string {
+  const delay =
+    medianNs === maxNs
+      ? `each decided ${duration(medianNs)} after the close it sees`
+      : `half of them decided within ${duration(medianNs)} after the close they see, all within ${duration(maxNs)}`;
+  const where = entry === 'signal-close' && maxNs === 0n ? 'entered at that close' : 'entered at the next open';
+  const early = unseen === 0 ? '' : `; ${count(unseen)} decided before any bar had closed`;
+  return `${count(signals)} signals, ${delay}, ${where}${early}`;
+}
+
+/** A line where sides were trained on that seem to know the bar they are labelled by. */
+export function lookAheadWarning(figures: LookAheadFigures): string[] {
+  return figures.isSuspected ? [`warning, look-ahead suspected and allowed: ${describeLookAhead(figures)}`] : [];
 }
 
 /** What a person is told of times that were taken as another instant. */
@@ -219,6 +242,7 @@ const DURATIONS = [
 ] as const;
 
 function duration(ns: bigint): string {
+  if (ns === 0n) return '0 s';
   const [unit, name] = DURATIONS.find(([size]) => ns >= size && ns % size === 0n) ?? [1n, 'ns'];
   return `${ns / unit} ${name}`;
 }

@@ -7,9 +7,9 @@ import { averageTrueRange } from '../market/atr.js';
 import type { BarSeries } from '../market/bar.js';
 import type { EnrichedSignalEvent, SignalEvent } from '../market/events.js';
 import type { ML4TOrchestrator } from '../orchestrator.js';
+import type { SideSchedule } from '../primary/side-schedule.js';
 import { blockBootstrapInterval } from '../validation/block-bootstrap.js';
 import { accuracy, brierScore, logLoss, rocAuc } from '../validation/metrics.js';
-import type { SideSchedule } from './sides-csv.js';
 
 /** What the served confidences were worth on signals whose horizon has closed. Losses in nats; the base rate is the training window's. */
 export interface LiveMetrics {

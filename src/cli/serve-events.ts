@@ -1,6 +1,7 @@
 import type { BusMetrics } from '../bus/message-bus.js';
 import type { OrchestratorConfig } from '../config.js';
 import type { RoundedTimeCounts } from '../market/rounded-times.js';
+import { describeLookAhead, type LookAheadFigures } from '../validation/look-ahead.js';
 import { count, describeRounded, fixed } from './render.js';
 import { printable, renderTotals } from './render-bus.js';
 
@@ -29,6 +30,7 @@ export type ServeEvent =
   | { readonly event: 'ignored'; readonly className: string; readonly topic: string; readonly setting: string }
   | { readonly event: 'heartbeatsStopped'; readonly intervalMs: number }
   | { readonly event: 'heartbeatsResumed'; readonly silentMs: number }
+  | { readonly event: 'lookAheadSuspected'; readonly figures: LookAheadFigures }
   | { readonly event: 'retrainTriggered'; readonly reasons: readonly string[] }
   | { readonly event: 'verdict'; readonly verdict: string; readonly sentence: string }
   | { readonly event: 'modelSwapped'; readonly modelId: string; readonly generation: number }
@@ -64,6 +66,8 @@ function lineOf(event: ServeEvent): string {
       return `heartbeats stopped: three are missing, of one every ${seconds(event.intervalMs)}`;
     case 'heartbeatsResumed':
       return `heartbeats again, after ${seconds(event.silentMs)}`;
+    case 'lookAheadSuspected':
+      return `look-ahead suspected: ${describeLookAhead(event.figures)}`;
     case 'retrainTriggered':
       return `retrain triggered: ${event.reasons.join(', ')}`;
     case 'verdict':

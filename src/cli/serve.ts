@@ -103,6 +103,7 @@ function tellEvents({ events }: ML4TOrchestrator, tell: (event: ServeEvent) => v
   });
   events.on('heartbeatsStopped', ({ intervalMs }) => tell({ event: 'heartbeatsStopped', intervalMs }));
   events.on('heartbeatsResumed', ({ silentMs }) => tell({ event: 'heartbeatsResumed', silentMs }));
+  events.on('lookAheadSuspected', (figures) => tell({ event: 'lookAheadSuspected', figures }));
   events.on('retrainTriggered', ({ reasons }) => tell({ event: 'retrainTriggered', reasons }));
   events.on('verdict', ({ verdict, sentence }) => tell({ event: 'verdict', verdict, sentence }));
   events.on('modelSwapped', ({ modelId, generation }) => tell({ event: 'modelSwapped', modelId, generation }));

@@ -3,65 +3,40 @@ import { parse } from 'csv-parse/sync';
 import { OrchestratorError } from '../errors.js';
 import type { BarSeries } from '../market/bar.js';
 import { parseTimestampNs, wholeSecondNs } from '../market/timestamp.js';
+import {
+  alignSides,
+  type BarStamps,
+  type SideSchedule,
+  type SignalsAt,
+  type TimedSide,
+} from '../primary/side-schedule.js';
 
-/** A primary signal with the instant it was decided. */
-export interface TimedSide {
-  readonly timestampNs: bigint;
-  readonly side: -1 | 0 | 1;
-}
-
-/** The primary signal of a whole series: by time for the replay, by bar for training. */
-export interface SideSchedule {
-  readonly timed: readonly TimedSide[];
-  /** The last side decided between a bar's close and the next one's, by the bar it may see. */
-  readonly byBar: Int8Array;
-  /** When the side of each bar was decided, nanoseconds since the epoch; 0 where there is none. */
-  readonly decidedNs: BigInt64Array;
+/** Sides of a file, aligned with bars. */
+export interface SidesFile extends SideSchedule {
   /** Times within 1 ms before a whole second, taken as that second. */
   readonly roundedCount: number;
 }
 
-/** Sides by bar, each decided at the bar's close. */
-export function scheduleOf(byBar: Int8Array, bars: BarSeries): SideSchedule {
-  const timed = Array.from(byBar, (side, bar) => ({
-    timestampNs: bars.tsEventNs[bar]!,
-    side: side as TimedSide['side'],
-  }));
-  return { timed, byBar, decidedNs: bars.tsEventNs, roundedCount: 0 };
-}
-
 /**
- * Sides from a CSV file with the columns `timestamp,side` (−1, 0, 1), time strictly increasing. A timestamp is the instant the side was decided: it sees
- * the bars that closed at or before it, and no other. Throws with line and column.
+ * Sides from a CSV file with the columns `timestamp,side` (−1, 0, 1), time strictly increasing, as {@link alignSides} takes their stamps. Throws with line and column, and SIGNALS_AT_UNKNOWN.
  */
-export async function readSidesCsv(path: string, bars: BarSeries): Promise<SideSchedule> {
-  const { timed, roundedCount } = parseSides(path, await readText(path));
-  return { timed, ...alignSides(timed, bars), roundedCount };
-}
-
-/**
- * Sides by bar: each is joined to the newest bar that closed at or before its time; of several that see one bar the last counts. Times never decrease. `onSeen` is called with the place of
- * each side that sees a bar, and that bar.
- */
-export function alignSides(
-  timed: readonly TimedSide[],
+export async function readSidesCsv(
+  path: string,
   bars: BarSeries,
-  onSeen: (index: number, bar: number) => void = () => undefined,
-): Pick<SideSchedule, 'byBar' | 'decidedNs'> {
-  const byBar = new Int8Array(bars.length);
-  const decidedNs = new BigInt64Array(bars.length);
-  let bar = -1;
-  for (const [index, { timestampNs, side }] of timed.entries()) {
-    while (bar + 1 < bars.length && bars.tsEventNs[bar + 1]! <= timestampNs) bar++;
-    if (bar < 0) continue;
-    byBar[bar] = side;
-    decidedNs[bar] = timestampNs;
-    onSeen(index, bar);
+  stamps: BarStamps,
+  signalsAt: SignalsAt | null,
+): Promise<SidesFile> {
+  const { timed, roundedCount } = parseSides(path, await readText(path));
+  try {
+    return { ...alignSides(timed, bars, stamps, signalsAt), roundedCount };
+  } catch (error) {
+    if (!(error instanceof OrchestratorError && error.code === 'SIGNALS_AT_UNKNOWN')) throw error;
+    const message = `${path}: ${error.message.replaceAll('signals-at ', '--signals-at ')}`;
+    throw new OrchestratorError(error.code, message, { field: 'signals-at', cause: error });
   }
-  return { byBar, decidedNs };
 }
 
-function parseSides(path: string, text: string): Pick<SideSchedule, 'roundedCount'> & { timed: TimedSide[] } {
+function parseSides(path: string, text: string): Pick<SidesFile, 'roundedCount'> & { timed: TimedSide[] } {
   const fault = (
     code: 'MISSING_COLUMN' | 'BAD_TIMESTAMP' | 'INVALID_SIGNAL' | 'TIME_NOT_INCREASING' | 'CSV_MALFORMED',
     line: number,

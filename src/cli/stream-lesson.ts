@@ -5,9 +5,9 @@ import { checkSignal } from '../inference/admission.js';
 import type { SignalEvent } from '../market/events.js';
 import { isInstrumentId } from '../market/instrument-id.js';
 import { wholeSecondNs } from '../market/timestamp.js';
+import { sidesByBar, type TimedSide } from '../primary/side-schedule.js';
 import type { TrainingSeries } from '../training/training-series.js';
 import { BarHistory } from './bar-history.js';
-import { alignSides, type TimedSide } from './sides-csv.js';
 
 /** What a stream held, and what became of it. */
 export interface StreamLessonCounts {
@@ -93,7 +93,7 @@ export class StreamLesson {
       const timed = signals.sort((a, b) => Number(a.timestampNs - b.timestampNs));
       const seen = new Map<number, HeardSignal>();
       let joined = 0;
-      const { byBar, decidedNs } = alignSides(timed, bars, (index, bar) => {
+      const { byBar, decidedNs } = sidesByBar(timed, bars, (index, bar) => {
         seen.set(bar, timed[index]!);
         joined++;
       });

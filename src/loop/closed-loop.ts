@@ -26,6 +26,7 @@ import { checkFeatures } from './check-features.js';
 import { FeatureEpochs } from './feature-epochs.js';
 import { JudgedSignals } from './judged-signals.js';
 import { LateBars } from './late-bars.js';
+import { LookAheadWatch } from './look-ahead-watch.js';
 import type { LoopEvents, RestoredState, RolledBack } from './loop-events.js';
 import { type BusPosition, type LoopSnapshot, type StoredConfig, storedConfigOf } from './loop-snapshot.js';
 import { ModelKeeper } from './model-keeper.js';
@@ -34,7 +35,7 @@ import { openSignalsOf } from './open-signals.js';
 import { Promotion } from './promotion.js';
 import { RECORDED_SIGNALS, RecordedSignals } from './recorded-signals.js';
 import { Retrainer } from './retrainer.js';
-import { instantOf, signalRecordOf, watchedAnswerOf } from './signal-record.js';
+import { followedSignalOf, signalRecordOf } from './signal-record.js';
 import { storedSeries } from './stored-series.js';
 
 export interface ClosedLoopParts {
@@ -69,6 +70,7 @@ export class ClosedLoop {
   readonly watch: ChampionWatch;
   readonly promotion: Promotion;
   readonly retrainer: Retrainer;
+  readonly lookAhead: LookAheadWatch;
   private readonly ledger: OutcomeLedger<WatchedAnswer>;
   private readonly storedConfig: StoredConfig;
   private readonly tokens: TestTokens;
@@ -96,6 +98,7 @@ export class ClosedLoop {
     const reader = new FeatureStoreReader(parts.store.shared);
     this.judged = new JudgedSignals(config.labels, reader);
     this.watch = new ChampionWatch(monitorOptionsOf(config, clock), parts.featureSet, reader, snapshot?.watch);
+    this.lookAhead = new LookAheadWatch({ ...parts, reader, entry: config.labels.entry });
     this.storedConfig = storedConfigOf(config);
     this.tokens = new TestTokens(config.retrain, snapshot?.tokens);
     this.attempts = new TrainingAttempts(snapshot?.attempts);
@@ -128,7 +131,10 @@ export class ClosedLoop {
       barrier: completeTripleBarrier(config.labels),
       expiryNs: config.outcomeExpiryNs,
       onResolved: (signal, outcome) => this.resolved(signal, outcome),
-      onClosed: (signal, outcome) => this.closed(signal, outcome),
+      onClosed: (signal, outcome, firstBar) => {
+        this.closed(signal, outcome);
+        this.lookAhead.closed(signal, outcome, firstBar);
+      },
       onLateBar: new LateBars(parts).tell,
     });
   }
@@ -188,6 +194,7 @@ export class ClosedLoop {
       this.newestNs = closeNs;
       this.watch.monitor.recordBar();
     }
+    this.lookAhead.barAppended(instrument, sequence);
     this.ledger.onBar(instrument, sequence);
     if (this.isStopped) return;
     if (this.watch.isRefuted && this.rollbackPauseBars-- <= 0) this.rollbackByEvidence();
@@ -275,19 +282,8 @@ export class ClosedLoop {
   }
 
   private followed(record: SignalRecord): FollowedSignal<WatchedAnswer> {
-    const { ordinal, signalId, instrumentId, side, asOf, degraded } = record;
-    const instrument = this.parts.store.indexOf(instrumentId);
-    return {
-      ordinal,
-      signalId,
-      instrumentId,
-      instrument,
-      side,
-      timestampNs: instantOf(record),
-      asOf,
-      isBarMissing: degraded === 'bar-missing',
-      payload: watchedAnswerOf(record, this.judged.has({ instrument, asOf })),
-    };
+    const instrument = this.parts.store.indexOf(record.instrumentId);
+    return followedSignalOf(record, instrument, this.judged.has({ instrument, asOf: record.asOf }));
   }
 
   private resolved(signal: FollowedSignal<WatchedAnswer>, outcome: OutcomeEvent): void {

@@ -1,6 +1,7 @@
 import type { OutcomeEvent, RetrainTrigger } from '../market/events.js';
 import type { Verdict } from '../retrain/verdict.js';
 import type { TrainingProgress } from '../training/train-model.js';
+import type { LookAheadFigures } from '../validation/look-ahead.js';
 
 /** Events of the closed loop. */
 export interface LoopEvents {
@@ -8,6 +9,8 @@ export interface LoopEvents {
   outcomeResolved: (outcome: OutcomeEvent) => void;
   /** A bar came after a signal that should have seen it, by their times: nothing is learned from that signal. */
   barLate: (late: { readonly instrumentId: string; readonly closeNs: bigint }) => void;
+  /** Live sides seem to know the bar that their outcomes begin with; told again after a window of signals at the earliest. */
+  lookAheadSuspected: (figures: LookAheadFigures) => void;
   /** A retrain is due; it runs by itself unless `retrain.mode` is 'manual'. */
   retrainTriggered: (trigger: RetrainTrigger) => void;
   trainingProgress: (progress: TrainingProgress) => void;

@@ -1,4 +1,5 @@
 import { wholeSecondNs } from '../market/timestamp.js';
+import type { FollowedSignal } from '../outcomes/followed-signal.js';
 import type { SignalRecord } from '../state/records.js';
 import type { GivenAnswer } from './answer-book.js';
 import type { WatchedAnswer } from './champion-watch.js';
@@ -39,9 +40,29 @@ export function signalRecordOf(
 }
 
 /** What of a stored answer is needed until its horizon closes. `isJudged`: its label is of the kind that models are trained on. */
-export function watchedAnswerOf(record: SignalRecord, isJudged: boolean): WatchedAnswer {
+function watchedAnswerOf(record: SignalRecord, isJudged: boolean): WatchedAnswer {
   const { modelId, confidence, modelAvailable, degraded, asOfNs, rival } = record;
   return { modelId, confidence, asOfNs, isModelAnswer: isJudged && modelAvailable && degraded === null, rival };
+}
+
+/** A stored answer as the ledger follows it. `instrument`: its index in the feature store. `isJudged`: see {@link watchedAnswerOf}. */
+export function followedSignalOf(
+  record: SignalRecord,
+  instrument: number,
+  isJudged: boolean,
+): FollowedSignal<WatchedAnswer> {
+  const { ordinal, signalId, instrumentId, side, asOf, degraded } = record;
+  return {
+    ordinal,
+    signalId,
+    instrumentId,
+    instrument,
+    side,
+    timestampNs: instantOf(record),
+    asOf,
+    isBarMissing: degraded === 'bar-missing',
+    payload: watchedAnswerOf(record, isJudged),
+  };
 }
 
 /** When the signal was decided; the record has the time that its sender gave. */

@@ -29,8 +29,8 @@ export interface OutcomeLedgerOptions<P> {
   readonly expiryNs: bigint;
   /** Once for every signal: it has an outcome. */
   readonly onResolved: (signal: FollowedSignal<P>, outcome: OutcomeEvent) => void;
-  /** Once for every signal, after `onResolved`: nothing can change any more, and `outcome` is what counts. */
-  readonly onClosed: (signal: FollowedSignal<P>, outcome: OutcomeEvent) => void;
+  /** Once for every signal, after `onResolved`: nothing can change any more, and `outcome` is what counts. With a label, its path began with bar `firstBar`. */
+  readonly onClosed: (signal: FollowedSignal<P>, outcome: OutcomeEvent, firstBar: number) => void;
   /** A bar came after signals that should have seen it; they are censored. Once for every such bar. */
   readonly onLateBar: (instrument: number, sequence: number) => void;
 }
@@ -300,7 +300,7 @@ export class OutcomeLedger<P> {
     try {
       this.resolve(open, outcome);
     } finally {
-      this.options.onClosed(signal, outcome);
+      this.options.onClosed(signal, outcome, open.closesAt - this.options.barrier.maxHoldingBars + 1);
     }
   }
 

@@ -4,6 +4,7 @@ import type { ModelBundle } from '../model/bundle.js';
 import { type GateEvidence, judgeChallenger } from '../retrain/strict-gate.js';
 import type { StrictVerdict } from '../retrain/verdict.js';
 import { commonCalendar } from './calendar.js';
+import { checkLookAhead } from './check-look-ahead.js';
 import { labelsOf, predict } from './fit.js';
 import { judgedR, signalsPerDay, spanOf } from './out-of-sample.js';
 import { withRegime } from './regime-column.js';
@@ -44,7 +45,7 @@ export function answersSameQuestion(bundle: ModelBundle, features: FeatureSet, l
   );
 }
 
-/** The gate's verdict on a challenger that was trained on what came before the test. */
+/** The gate's verdict on a challenger that was trained on what came before the test. Throws LOOK_AHEAD_SUSPECTED, and as {@link buildTrainingSet} does. */
 export function judgeAgainst(
   { champion, testStartNs, series, plan }: Challenge,
   challenger: ModelBundle,
@@ -65,6 +66,7 @@ export function judgeAgainst(
     return { kind: 'strict', verdict: 'insufficient-evidence', installs: null, gate: null, sentence };
   }
   const set = buildTrainingSet(series, features, plan.labels, plan.vpin);
+  checkLookAhead(set, plan);
   const rows = rowsFrom(set, testStartNs);
   const gate = judgeChallenger({
     ...pairedEvidence(set, rows, plan.labels),

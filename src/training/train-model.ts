@@ -5,6 +5,7 @@ import type { RegimeModel } from '../regime/regime-model.js';
 import { Stopwatch } from '../stopwatch.js';
 import { assembleBundle, importanceOf } from './assemble-bundle.js';
 import { challengeOf, judgeAgainst } from './challenge.js';
+import { checkLookAhead } from './check-look-ahead.js';
 import { judgeFirstModel } from './first-judgement.js';
 import { type Fit, type FitObserver, fitTrees } from './fit.js';
 import {
@@ -67,7 +68,7 @@ const SAMPLES_MIN = 100;
 /**
  * Sides → labels → features → purged walk-forward → final fit → verdict → bundle. The final fit takes the newest training window, of the length that was validated.
  * A challenger, that is a model trained while a comparable one with trees serves, sees nothing of the newest bars: it is tested on them as it is and never refitted.
- * The same request gives the same bundle bytes; one training at a time, since the library's random state belongs to the thread. Throws INSUFFICIENT_DATA, TRAINING_CANCELLED,
+ * The same request gives the same bundle bytes; one training at a time, since the library's random state belongs to the thread. Throws INSUFFICIENT_DATA, LOOK_AHEAD_SUSPECTED, TRAINING_CANCELLED,
  * BOOSTER_FAILED, what is wrong with a series, or with the incumbent's file.
  */
 export async function trainModel(request: TrainingRequest, hooks: TrainingHooks): Promise<TrainedModel> {
@@ -81,6 +82,7 @@ export async function trainModel(request: TrainingRequest, hooks: TrainingHooks)
     challenge === null ? request.series : request.series.map((one) => seriesBefore(one, challenge.testStartNs));
   const set = buildTrainingSet(known, features, plan.labels, plan.vpin);
   checkEnough(set);
+  checkLookAhead(set, plan);
   const setMs = watch.lap();
 
   const found = await validate(set, plan, hooks, watch);
@@ -115,6 +117,7 @@ export async function trainModel(request: TrainingRequest, hooks: TrainingHooks)
       ...metrics,
       baseRate: found.fit.baseRate,
       labelCounts: set.counts,
+      lookAhead: set.lookAhead,
       folds: folds.map((fold) => foldReport(set, fold)),
       importances: importanceOf(found.fit, features.names),
       rounds: found.fit.rounds,

@@ -26,6 +26,8 @@ export interface TrainingPlan {
   /** Error of one test at the promotion gate. */
   readonly alphaPerTest: number;
   readonly labelsPerFalseAlarm: number;
+  /** What becomes of a training on sides that seem to know the bar they are labelled by. */
+  readonly lookAhead: 'refuse' | 'allow';
 }
 
 export function trainingPlanOf(config: OrchestratorConfig): TrainingPlan {
@@ -56,6 +58,7 @@ export function trainingPlanOf(config: OrchestratorConfig): TrainingPlan {
     gateBars: config.retrain.testBars,
     alphaPerTest: config.retrain.errorPerYear / config.retrain.maxTestsPerYear,
     labelsPerFalseAlarm: config.retrain.labelsPerFalseAlarm,
+    lookAhead: training.lookAhead,
   };
 }
 

@@ -1,6 +1,7 @@
 import type { BundleMetrics } from '../model/bundle.js';
 import type { Verdict } from '../retrain/verdict.js';
 import type { AucInterval } from '../validation/auc-interval.js';
+import type { LookAheadFigures } from '../validation/look-ahead.js';
 import type { Restraint } from './restraint.js';
 import type { LabelCounts } from './training-set.js';
 
@@ -41,6 +42,8 @@ export interface TrainingReport extends BundleMetrics {
   readonly aucLong: number;
   readonly aucShort: number;
   readonly labelCounts: LabelCounts;
+  /** How well the sides agree with the bars that their outcomes begin with. */
+  readonly lookAhead: LookAheadFigures;
   readonly folds: readonly FoldReport[];
   readonly importances: readonly ImportanceReport[];
   readonly rounds: number;

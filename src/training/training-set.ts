@@ -7,7 +7,9 @@ import { averageUniqueness } from '../labeling/uniqueness.js';
 import { averageTrueRange } from '../market/atr.js';
 import { type BarSeries, checkBars } from '../market/bar.js';
 import type { VpinOptions } from '../orderflow/vpin.js';
+import { type DecisionMoves, type LookAheadFigures, lookAheadFigures } from '../validation/look-ahead.js';
 import { calendarPositions, commonCalendar } from './calendar.js';
+import { decisionMovesOf, pooledMoves } from './decision-moves.js';
 import {
   checkInstruments,
   decidedNsOf,
@@ -60,6 +62,7 @@ export interface TrainingSet {
   readonly sources: readonly SeriesSource[];
   readonly calendarNs: BigInt64Array;
   readonly counts: LabelCounts;
+  readonly lookAhead: LookAheadFigures;
 }
 
 /** What the rows of one series were made from; `position` is every bar's place on the calendar. */
@@ -108,6 +111,13 @@ export function buildTrainingSet(
     sources,
     calendarNs,
     counts: parts.map((part) => part.counts).reduce(addCounts),
+    lookAhead: lookAheadFigures(
+      pooledMoves(
+        parts.map((part) => part.moves),
+        positions,
+      ),
+      calendarNs.length,
+    ),
   };
   const cursors = new Int32Array(parts.length);
   for (let k = 0; k < total; k++) {
@@ -155,6 +165,7 @@ interface LabelledSeries {
   readonly rows: Float32Array;
   readonly columns: FeatureColumns;
   readonly vpin: Float64Array;
+  readonly moves: DecisionMoves;
   readonly counts: LabelCounts;
 }
 
@@ -201,6 +212,7 @@ function labelSeries(
     rows,
     columns,
     vpin: toxicity,
+    moves: decisionMovesOf(bars, sides, labels, barrier.entry),
     counts: {
       ...counts,
       ...refused,

@@ -6,6 +6,7 @@ import { judgeChallenger } from '../retrain/strict-gate.js';
 import type { StrictVerdict } from '../retrain/verdict.js';
 import { NO_EDGE } from '../sizing/edge.js';
 import { answersSameQuestion, judgeAgainst, pairedEvidence, predictWith, rowsFrom } from './challenge.js';
+import { checkLookAhead } from './check-look-ahead.js';
 import { featureSetOf, type TrainingPlan } from './training-plan.js';
 import type { TrainingSeries } from './training-series.js';
 import { buildTrainingSet } from './training-set.js';
@@ -29,7 +30,7 @@ export interface TrialResult {
   readonly bundle: Uint8Array | null;
 }
 
-/** The strict test of a candidate against the champion, or of a provisional champion against its base rate, on labels that no model on trial has seen. Throws as {@link buildTrainingSet} does, and USAGE for a model that cannot be tried. */
+/** The strict test of a candidate against the champion, or of a provisional champion against its base rate, on labels that no model on trial has seen. Throws as {@link buildTrainingSet} does, LOOK_AHEAD_SUSPECTED, and USAGE for a model that cannot be tried. */
 export function runTrial(request: TrialRequest): TrialResult {
   return request.candidate === null ? tryChampion(request) : tryCandidate(request, request.candidate);
 }
@@ -69,6 +70,7 @@ function tryChampion({ series, plan, champion: file, alpha }: TrialRequest): Tri
     });
   }
   const set = buildTrainingSet(series, features, plan.labels, plan.vpin);
+  checkLookAhead(set, plan);
   const rows = rowsFrom(set, champion.trainingEndNs + 1n);
   const trees = predictWith(champion, set, features, rows);
   const base = new Float64Array(rows.length).fill(champion.baseRate);

@@ -68,6 +68,7 @@ test('run --json prints one document with every part, and --out every enriched s
   assert.equal(Object.keys(report), [
     'bars',
     'labels',
+    'lookAhead',
     'folds',
     'metrics',
     'importances',

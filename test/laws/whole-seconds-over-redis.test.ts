@@ -2,29 +2,18 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { BusInput, BusReply, EnrichedMessage } from '../../src/bus/message-bus.js';
 import { openBusClient } from '../../src/bus/open-client.js';
-import { openDialect } from '../../src/bus/open-dialect.js';
-import { frameFields } from '../../src/bus/redis/stream-entries.js';
 import { OrchestratorConfig, type OrchestratorConfigInput } from '../../src/config.js';
 import { ML4TOrchestrator } from '../../src/index.js';
 import { FAST_VPIN, fastTrainedBundle, fixtureBars } from '../support/bundles.js';
 import { silentLogger } from '../support/captured-log.js';
 import { type RedisServer, redisTest } from '../support/redis-server.js';
+import { WIRES, writeToTopics } from '../support/wires.js';
 
 /** As NautilusTrader names one. */
 const X = 'X.SIM';
 const BARS = 160;
 const MS_NS = 1_000_000n;
-const TOPICS = 'node:stream:';
 const bars = fixtureBars(BARS, 5);
-
-const WIRES: Readonly<Record<string, NonNullable<OrchestratorConfigInput['redis']>>> = {
-  'streams, plain': { dialect: 'plain' },
-  'streams, plain MessagePack': { dialect: 'plain', encoding: 'msgpack' },
-  'streams, nautilus-v1': { dialect: 'nautilus-v1' },
-  'streams, nautilus-v2 MessagePack': { dialect: 'nautilus-v2', encoding: 'msgpack' },
-  'a stream for every topic': { dialect: 'nautilus-v1', topicStreams: [`${TOPICS}*`] },
-  'pub/sub': { mode: 'pubsub' },
-};
 
 /** Bars and then a signal that close and are decided so long before the whole minute. */
 function messages(shortNs: bigint): BusInput[] {
@@ -34,15 +23,6 @@ function messages(shortNs: bigint): BusInput[] {
   });
   const timestamp = bars.tsEventNs[BARS - 1]! - shortNs;
   return [...all, { kind: 'signal', event: { instrumentId: X, signal: 1, timestamp, signalId: 'the signal' } }];
-}
-
-/** Each message in the stream of its topic, as a node writes it. */
-async function writeToTopics(server: RedisServer, config: OrchestratorConfig, inputs: BusInput[]): Promise<void> {
-  const dialect = openDialect(config);
-  for (const input of inputs) {
-    const frame = dialect.encodeInput(input);
-    await server.command('XADD', `${TOPICS}${frame.topic}`, '*', ...frameFields(frame));
-  }
 }
 
 async function answerOver(

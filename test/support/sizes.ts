@@ -82,3 +82,5 @@ export const OWNER_KILLS = full ? 10 : 2;
 export const HOSTILE_MESSAGES = full ? 10_000 : 2000;
 /** Minutes in which signals are written before or after the bars that they were made from, and owners are killed between. */
 export const DUE_BAR_MINUTES = full ? 600 : 40;
+/** Markets of every kind in which the look-ahead alarm must neither err nor miss. */
+export const LOOK_AHEAD_MARKETS = full ? 200 : 4;

@@ -20,6 +20,7 @@ export function bareSet(metaLabel: Uint8Array, parts: Partial<TrainingSet> = {})
     bar: start.slice(),
     sources: [],
     calendarNs: BigInt64Array.from(start, (bar) => BigInt(bar)),
+    lookAhead: { of: 'all', signals: 0, firstShare: 0.5, seenShare: 0.5, t: null, isSuspected: false },
     counts: {
       signals: count,
       profit: 0,

@@ -75,8 +75,9 @@ redisTest('an answer without the bar does not leave while an unread entry may be
     assert.equal(target.given[1], { signalId: 's', asOf: HISTORY_BARS, isBarMissing: false });
     assert.equal(answered, []);
     target.answerAll();
-    await eventually(() => answered.length === 1, 'its answer');
-    assert.is(bus.metrics.answered, 1);
+    await eventually(() => answered.length > 0, 'its answer');
+    await eventually(() => bus.metrics.answered === 1, 'one answer counted');
+    assert.equal(answered, ['s']);
   });
 });
 

@@ -3,6 +3,9 @@ import * as assert from 'uvu/assert';
 import type { BusInput } from '../../../src/bus/message-bus.js';
 import { openDialect } from '../../../src/bus/open-dialect.js';
 import type { RedisSettings } from '../../../src/bus/redis/redis-client.js';
+import type { EnrichedSignalEvent } from '../../../src/market/events.js';
+import { ML4TOrchestrator } from '../../../src/orchestrator.js';
+import { silentLogger } from '../../support/captured-log.js';
 import { eventually } from '../../support/eventually.js';
 import { FIRST_CLOSE_NS, MINUTE_NS } from '../../support/market.js';
 import { type RedisServer, redisTest } from '../../support/redis-server.js';
@@ -103,6 +106,38 @@ redisTest(
     });
   },
 );
+
+redisTest('a signal that is written before its bar waits for it, at five milliseconds a bar', async (server) => {
+  const node = new TraderNode(server, server.settings(SETTINGS), 'X.SIM');
+  const redis = { ...SETTINGS, url: server.url };
+  const system = new ML4TOrchestrator({ dispatch: 'inline', redis }, { logger: silentLogger });
+  const answers: EnrichedSignalEvent[] = [];
+  system.events.on('enriched', (answer) => answers.push(answer));
+  const bars = (): number => system.busMetrics!.bars;
+  await system.start();
+  try {
+    // Which bar a signal waits for is known once there are three, from which the interval is seen.
+    const before = 3;
+    for (let k = 0; k < before; k++) await node.write(...node.bar(k));
+    await eventually(() => bars() === before, 'the first bars');
+    const startMs = performance.now();
+    for (let k = before; k < before + COUNT; k++) {
+      await node.write(...node.signal(k));
+      await node.write(...node.bar(k));
+      while (performance.now() < startMs + (k - before + 1) * BAR_MS) await new Promise(setImmediate);
+    }
+    await eventually(() => system.busMetrics!.answered === COUNT && bars() === before + COUNT, 'all answers');
+    assert.is(new Set(answers.map(({ signalId }) => signalId)).size, COUNT);
+    const old = answers.filter(({ asOfNs, signalEvent }) => asOfNs !== signalEvent.timestamp);
+    assert.equal(
+      old.map(({ signalId, degraded }) => [signalId, degraded]),
+      [],
+    );
+    assert.is(system.totals.lateBars, 0);
+  } finally {
+    await system.stop();
+  }
+});
 
 redisTest('what a node flushes at once is in order too: it writes a signal before its own bar', async (server) => {
   const settings = server.settings(SETTINGS);
