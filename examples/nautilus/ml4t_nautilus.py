@@ -7,11 +7,12 @@ classes. Needs `pip install redis` (2.0: `pyarrow` too; `encoding="msgpack"`: `m
 import asyncio
 import json
 import logging
+import re
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from itertools import islice
@@ -24,6 +25,11 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+
+try:
+    from msgspec import msgpack
+except ImportError:
+    msgpack = None
 
 # Not the log of the node, which 2.0 lets no other thread touch.
 LOG = logging.getLogger("ml4t")
@@ -87,22 +93,16 @@ class RejectedSignal(Data):
     reason: str = ""
     repeated: bool = False
 
+    # In 1.x a field `instrument_id` would be read as an InstrumentId.
     def to_dict(self) -> dict[str, Any]:
-        times = {"ts_event": self.ts_event, "ts_init": self.ts_init}
-        return {
-            "type": "RejectedSignal",
-            **{name: getattr(self, name) for name in REFUSAL},
-            **times,
-        }
+        return {"type": "RejectedSignal", **{name: getattr(self, name) for name in REFUSAL}}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "RejectedSignal":
-        return cls(
-            **{name: values[name] for name in ("ts_event", "ts_init", *REFUSAL) if name in values}
-        )
+        return cls(**{name: values[name] for name in REFUSAL if name in values})
 
 
-REFUSAL = ("instrument_id", "signal_id", "code", "field", "reason", "repeated")
+REFUSAL = ("ts_event", "ts_init", *RejectedSignal.__annotations__)
 Reply = EnrichedSignal | RejectedSignal
 
 if IS_V2:
@@ -152,6 +152,20 @@ class ML4TConfig:
     warm_up_held_max: int = 10_000
     """Live messages wait for requested bars no longer than this, and no more of them."""
 
+    def __post_init__(self) -> None:
+        if self.encoding not in ("json", "msgpack"):
+            raise ValueError(f'encoding is "json" or "msgpack", not "{self.encoding}"')
+        if self.encoding == "msgpack":
+            need_msgpack()
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """What waits for the requested bars of an instrument, and those that came."""
+
+    held: list[dict[str, Any]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
 
 class ML4T(Actor):
     """Sends bars and signals of the node to Redis, and publishes the replies inside the node.
@@ -166,8 +180,7 @@ class ML4T(Actor):
         self._ml4t = config
         self._bar_types = [BarType.from_str(name) for name in config.bar_types]
         self._sent_bars: dict[str, dict[str, Any]] = {}
-        self._held: dict[str, list[dict[str, Any]]] = {}
-        self._history: dict[str, list[dict[str, Any]]] = {}
+        self._warm_ups: dict[str, WarmUp] = {}
         self._link: Link | None = None
 
     def on_start(self) -> None:
@@ -192,8 +205,8 @@ class ML4T(Actor):
         subscribe(self, PrimarySignal)
 
     def on_stop(self) -> None:
-        for bar_type in list(self._held):
-            self._release(bar_type, "the node stops")
+        for instrument in list(self._warm_ups):
+            self._release(instrument, "the node stops")
         if self._link is not None:
             self._link.close()
 
@@ -218,7 +231,7 @@ class ML4T(Actor):
         if self._link is None:
             raise RuntimeError("ask() before the node runs: add the ML4T actor before the strategy")
         self._send_newest_bar(signal.instrument_id)
-        if str(signal.instrument_id) in self._held:
+        if str(signal.instrument_id) in self._warm_ups:
             self.log.warning(
                 f"no answer to {signal.signal_id}: {signal.instrument_id} is still warming up"
             )
@@ -245,19 +258,19 @@ class ML4T(Actor):
                     self.on_bar(bar)
 
     def _send(self, instrument_id: InstrumentId, message: dict[str, Any]) -> None:
-        held = self._held.get(str(instrument_id))
-        if held is None:
+        warm_up = self._warm_ups.get(str(instrument_id))
+        if warm_up is None:
             self._link.send(message)
             return
-        held.append(message)
-        if len(held) >= self._ml4t.warm_up_held_max:
-            self._release(str(instrument_id), f"{len(held)} messages wait")
+        warm_up.held.append(message)
+        if len(warm_up.held) >= self._ml4t.warm_up_held_max:
+            self._release(str(instrument_id), f"{len(warm_up.held)} messages wait")
 
     # Warm-up: requested bars go first, what is live waits for them.
 
     def _request(self, bar_type: BarType, span: timedelta) -> None:
         instrument = str(bar_type.instrument_id)
-        self._held[instrument], self._history[instrument] = [], []
+        self._warm_ups[instrument] = WarmUp()
         start = datetime.now(UTC) - span
         if IS_V2:
             self.request_bars(bar_type, start=start)
@@ -280,28 +293,28 @@ class ML4T(Actor):
         for bar in bars:
             self._take_history(bar)
         instruments = {str(bar.bar_type.instrument_id) for bar in bars}
-        if not bars and len(self._held) == 1:
+        if not bars and len(self._warm_ups) == 1:
             # An empty answer names no instrument; several wait for their time to be over.
-            instruments = set(self._held)
+            instruments = set(self._warm_ups)
         for instrument in instruments:
             self._release(instrument)
 
     def _take_history(self, bar: Bar) -> None:
         message = {**bar_message(bar), "historical": True}
-        history = self._history.get(str(bar.bar_type.instrument_id))
-        if history is None:
+        warm_up = self._warm_ups.get(str(bar.bar_type.instrument_id))
+        if warm_up is None:
             self._link.send(message)
         else:
-            history.append(message)
+            warm_up.history.append(message)
 
     def _release(self, instrument: str, problem: str | None = None) -> None:
-        held = self._held.pop(instrument, None)
-        if held is None:
+        warm_up = self._warm_ups.pop(instrument, None)
+        if warm_up is None:
             return
         if problem is not None:
             self.log.warning(f"{instrument} goes live without all of its history: {problem}")
-        history = sorted(self._history.pop(instrument), key=lambda bar: int(bar["tsEventNs"]))
-        for message in (*history, *held):
+        history = sorted(warm_up.history, key=lambda bar: int(bar["tsEventNs"]))
+        for message in (*history, *warm_up.held):
             self._link.send(message)
 
 
@@ -328,36 +341,22 @@ def signal_message(signal: PrimarySignal) -> dict[str, Any]:
 
 
 def reply_of(message: dict[str, Any], now_ns: int) -> Reply:
-    """An answer or a refusal in the plain dialect as an object of the node."""
-    repeated = bool(message.get("repeated", False))
-    if message["type"] == "rejected":
-        texts = (
-            message.get(name) or ""
-            for name in ("instrumentId", "signalId", "code", "field", "reason")
-        )
-        return RejectedSignal(now_ns, now_ns, *texts, repeated)
-    return EnrichedSignal(
-        ts_event=int(message["timestamp"]),
-        ts_init=now_ns,
-        instrument_id=InstrumentId.from_str(message["instrumentId"]),
-        signal_id=message["signalId"],
-        side=message["signal"],
-        meta_confidence=float(message["metaConfidence"]),
-        regime_weight=float(message["regimeWeight"]),
-        toxicity=float(message["toxicity"]),
-        size=float(message["size"]),
-        size_reason=message["sizeReason"] or "",
-        model_available=message["modelAvailable"],
-        toxicity_available=message["toxicityAvailable"],
-        regime_available=message["regimeAvailable"],
-        as_of=int(message["asOfNs"]),
-        as_of_sequence=message["asOfSequence"],
-        generation=message["generation"],
-        model_id=message["modelId"] or "",
-        latency_ns=int(message["latencyNs"]),
-        degraded=message["degraded"] or "",
-        repeated=repeated,
-    )
+    """An answer or a refusal as Redis has it: the same fields, most of them in camelCase."""
+    is_refusal = message["type"] == "rejected"
+    data_class = RejectedSignal if is_refusal else EnrichedSignal
+    renamed = {"side": "signal", "as_of": "asOfNs"}
+    values = {}
+    for name, kind in data_class.__annotations__.items():
+        value = message[renamed.get(name) or camel_case(name)]
+        make = InstrumentId.from_str if kind is InstrumentId else kind
+        # Numbers that JavaScript cannot hold come as text; null means that there is none.
+        values[name] = kind() if value is None else make(value)
+    at = now_ns if is_refusal else int(message["timestamp"])
+    return data_class(ts_event=at, ts_init=now_ns, **values)
+
+
+def camel_case(name: str) -> str:
+    return re.sub("_(.)", lambda match: match[1].upper(), name)
 
 
 class Link:
@@ -374,7 +373,6 @@ class Link:
         self._config, self._kind, self._on_reply = config, kind, on_reply
         keys = f"ml4t:{{{config.partition}}}"
         self._input, self._output, self._marker = f"{keys}:in", f"{keys}:out", f"{keys}:kind"
-        self._encode, self._decode_msgpack = codec(config.encoding)
         self._changed = threading.Condition()
         self._waiting: deque[bytes] = deque()
         self._asked: dict[str, dict[str, Any] | None] = {}
@@ -412,7 +410,7 @@ class Link:
             if len(self._waiting) >= self.WAITING_MAX:
                 self._tell("too much waits for Redis: bars are lost now, send them with send-bars")
                 return
-            self._waiting.append(self._encode(message))
+            self._waiting.append(encode(message, self._config.encoding))
             self._changed.notify_all()
 
     def ask(self, message: dict[str, Any], timeout: float) -> dict[str, Any] | None:
@@ -447,13 +445,6 @@ class Link:
             except (RedisError, OSError) as error:
                 self._tell(f"Redis at {without_password(self._config.url)}: {error}")
                 time.sleep(self.SECONDS_BETWEEN_TRIES)
-            except WrongKind as error:
-                self._tell(str(error))
-                with self._changed:
-                    self._is_refused = True
-                    self._waiting.clear()
-                    self._changed.notify_all()
-                return
             finally:
                 redis.close()
 
@@ -464,7 +455,7 @@ class Link:
 
     def _write(self, redis: Redis) -> None:
         self._enter(redis)
-        while True:
+        while not self._is_refused:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._is_closing)
                 some = list(islice(self._waiting, 500))
@@ -483,16 +474,18 @@ class Link:
         """The first writer marks the partition: no backtest mixes with what is live."""
         redis.set(self._marker, self._kind, nx=True)
         found = redis.get(self._marker).decode()
-        if found != self._kind:
-            raise WrongKind(
-                f"partition {self._config.partition} is {found} and this node is {self._kind}: "
-                "give each a partition of its own, or a backtest would teach what is live"
-            )
-        if self._last is None:
-            newest = redis.xrevrange(self._output, count=1)
-            with self._changed:
+        newest = redis.xrevrange(self._output, count=1)
+        with self._changed:
+            if found != self._kind:
+                self._tell(
+                    f"partition {self._config.partition} is {found} and this node is {self._kind}: "
+                    "give each a partition of its own, or a backtest would teach what is live"
+                )
+                self._is_refused = True
+                self._waiting.clear()
+            elif self._last is None:
                 self._last = newest[0][0] if newest else b"0-0"
-                self._changed.notify_all()
+            self._changed.notify_all()
 
     def _read(self, redis: Redis) -> None:
         with self._changed:
@@ -503,7 +496,7 @@ class Link:
             for _, entries in redis.xread({self._output: self._last}, block=200, count=1000) or ():
                 for entry_id, fields in entries:
                     self._last = entry_id
-                    self._take(self._decode(fields[b"payload"]))
+                    self._take(decode(fields[b"payload"]))
 
     def _take(self, reply: dict[str, Any]) -> None:
         name = reply.get("signalId")
@@ -515,36 +508,24 @@ class Link:
         if self._on_reply is not None and not self._is_closing:
             self._on_reply(reply)
 
-    def _decode(self, payload: bytes) -> dict[str, Any]:
-        # A map in MessagePack never begins with a brace.
-        return json.loads(payload) if payload[:1] == b"{" else self._decode_msgpack(payload)
+
+def encode(message: dict[str, Any], encoding: str) -> bytes:
+    return msgpack.encode(message) if encoding == "msgpack" else json.dumps(message).encode()
 
 
-class WrongKind(Exception):
-    """The partition belongs to a node of the other kind."""
+def decode(payload: bytes) -> dict[str, Any]:
+    # A map in MessagePack never begins with a brace.
+    if payload[:1] == b"{":
+        return json.loads(payload)
+    need_msgpack()
+    return msgpack.decode(payload)
 
 
-def codec(encoding: str) -> tuple[Callable[[Any], bytes], Callable[[bytes], Any]]:
-    try:
-        import msgspec
-    except ImportError:
-        msgspec = None
-
-    def needed(_: Any) -> Any:
+def need_msgpack() -> None:
+    if msgpack is None:
         raise RuntimeError(
             "MessagePack needs msgspec: `pip install msgspec`, or run both sides with JSON"
         )
-
-    if encoding not in ("json", "msgpack"):
-        raise ValueError(f'encoding is "json" or "msgpack", not "{encoding}"')
-    if encoding == "msgpack" and msgspec is None:
-        needed(None)
-    encode = (
-        msgspec.msgpack.encode
-        if encoding == "msgpack"
-        else lambda message: json.dumps(message).encode()
-    )
-    return encode, needed if msgspec is None else msgspec.msgpack.decode
 
 
 def without_password(url: str) -> str:
@@ -574,16 +555,17 @@ def bus_config(url: str, partition: str = "0", encoding: str | None = None) -> M
         kind = SerializationEncoding.JSON if name == "json" else SerializationEncoding.MSG_PACK
         return MessageBusConfig(encoding=kind, types_filter=["QuoteTick", "TradeTick"], **common)
     # The node empties the list it is given, so it is made anew for each.
-    database = DatabaseConfig(**address(url), ssl=urlsplit(url).scheme == "rediss")
     return MessageBusConfig(
-        database=database, encoding=name, types_filter=[QuoteTick, TradeTick], **common
+        database=DatabaseConfig(**address(url)),
+        encoding=name,
+        types_filter=[QuoteTick, TradeTick],
+        **common,
     )
 
 
 def bus_factory(url: str) -> Any:
     """2.0: what `LiveNodeBuilder.with_external_msgbus_factory` takes beside `bus_config`."""
-    ssl = urlsplit(url).scheme == "rediss"
-    return RedisMessageBusFactory(RedisMessageBusConfig(**address(url), ssl=ssl))
+    return RedisMessageBusFactory(RedisMessageBusConfig(**address(url)))
 
 
 def address(url: str) -> dict[str, Any]:
@@ -591,4 +573,5 @@ def address(url: str) -> dict[str, Any]:
     secret = {
         name: unquote(value) for name in ("username", "password") if (value := getattr(parts, name))
     }
-    return {"host": parts.hostname, "port": parts.port or 6379, **secret}
+    place = {"host": parts.hostname, "port": parts.port or 6379, "ssl": parts.scheme == "rediss"}
+    return {**place, **secret}
