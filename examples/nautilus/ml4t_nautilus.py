@@ -378,9 +378,8 @@ class Link:
         self._asked: dict[str, dict[str, Any] | None] = {}
         self._last: bytes | None = None
         self._problem: str | None = None
-        self._is_refused = False
-        self._is_closing = False  # no more is sent
-        self._is_over = False  # and no more is tried
+        self._is_closing = False  # what waits is still sent
+        self._is_over = False  # nothing is tried any more
         self._threads = [
             threading.Thread(
                 target=self._keep, args=(work,), name=f"ml4t-{work.__name__}", daemon=True
@@ -394,18 +393,17 @@ class Link:
             thread.start()
         with self._changed:
             self._changed.wait_for(
-                lambda: self._last is not None or self._is_refused, self.SECONDS_TO_OPEN
+                lambda: self._last is not None or self._is_over, self.SECONDS_TO_OPEN
             )
-            if self._is_refused or (is_needed and self._last is None):
-                self._is_closing = self._is_over = True
-                self._changed.notify_all()
+            if self._is_over or (is_needed and self._last is None):
+                self._end()
                 raise RuntimeError(
                     self._problem or f"no Redis at {without_password(self._config.url)}"
                 )
 
     def send(self, message: dict[str, Any]) -> None:
         with self._changed:
-            if self._is_refused:
+            if self._is_over:
                 return
             if len(self._waiting) >= self.WAITING_MAX:
                 self._tell("too much waits for Redis: bars are lost now, send them with send-bars")
@@ -429,9 +427,13 @@ class Link:
             self._changed.notify_all()
             if not self._changed.wait_for(lambda: not self._waiting, self.SECONDS_TO_CLOSE):
                 LOG.warning(f"{len(self._waiting)} messages are not in Redis: {self._problem}")
-            self._is_over = True
+            self._end()
         for thread in self._threads:
             thread.join(self.SECONDS_BETWEEN_TRIES)
+
+    def _end(self) -> None:
+        self._is_closing = self._is_over = True
+        self._changed.notify_all()
 
     def _keep(self, work: Callable[[Redis], None]) -> None:
         """Tries again for as long as the node runs."""
@@ -455,7 +457,7 @@ class Link:
 
     def _write(self, redis: Redis) -> None:
         self._enter(redis)
-        while not self._is_refused:
+        while not self._is_over:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._is_closing)
                 some = list(islice(self._waiting, 500))
@@ -481,18 +483,16 @@ class Link:
                     f"partition {self._config.partition} is {found} and this node is {self._kind}: "
                     "give each a partition of its own, or a backtest would teach what is live"
                 )
-                self._is_refused = True
                 self._waiting.clear()
+                self._end()
             elif self._last is None:
                 self._last = newest[0][0] if newest else b"0-0"
-            self._changed.notify_all()
+                self._changed.notify_all()
 
     def _read(self, redis: Redis) -> None:
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._last is not None or self._is_closing or self._is_refused
-            )
-        while not self._is_closing and not self._is_refused:
+            self._changed.wait_for(lambda: self._last is not None or self._is_closing)
+        while not self._is_closing:
             for _, entries in redis.xread({self._output: self._last}, block=200, count=1000) or ():
                 for entry_id, fields in entries:
                     self._last = entry_id
