@@ -15,6 +15,8 @@ export interface InFlightEntry {
   dueNs: bigint | null;
   /** It waited in vain. */
   isBarMissing: boolean;
+  /** The last entry that had been read when the clock alone said that it waited in vain; null where entries that were read say so, or it did not. */
+  readBefore: EntryId | null;
   /** It has not been let in: it waits, or one before it does. */
   isWaiting: boolean;
   /** null while it is being worked out. */

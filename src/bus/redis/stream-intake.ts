@@ -9,14 +9,16 @@ import { claimOfInput, type SignalClaim } from '../signal-claim.js';
 import { type EntryId, entryMs } from './entry-id.js';
 import type { InFlightEntry, ReplyCommand } from './in-flight.js';
 import { frameOf, type StreamEntry } from './stream-entries.js';
+import type { StreamProgress } from './stream-progress.js';
 import { StreamReplies, type StreamReplyParts } from './stream-replies.js';
-import { type WaitingSignal, WaitingSignals } from './waiting-signals.js';
+import { type SeenBar, type WaitingSignal, WaitingSignals } from './waiting-signals.js';
 
 /** What became of an entry: it needs no reply, or gets one, or has to be brought again before anything else. */
 export type Taken = 'settled' | 'in-flight' | 'busy';
 
 export interface StreamIntakeParts extends StreamReplyParts {
   readonly target: BusTarget;
+  readonly progress: StreamProgress;
   readonly counts: BusCounts;
   readonly status: BusStatus;
   readonly heartbeats: Heartbeats;
@@ -37,15 +39,20 @@ export class StreamIntake {
     this.replies = new StreamReplies(parts);
   }
 
-  /** The first millisecond, on the server's clock, at which a signal that waits can wait no longer; null when none waits. */
+  /** The first millisecond, on the server's clock, at which a signal that waits can wait no longer, 0 where one waits for room alone; null when none waits. */
   get waitsUntilMs(): number | null {
     return this.waiting.untilMs;
   }
 
   /** Nothing that is read from now on was written before this millisecond of the server's clock: what waits for a bar until then waits no longer. Throws STOPPED. */
   timePassed(nowMs: number): Exclude<Taken, 'in-flight'> {
-    const { target } = this.parts;
-    this.waiting.timePassed(nowMs, (event) => target.asOf(event));
+    this.waiting.timePassed(nowMs, this.parts.progress.position, this.seenBy);
+    return this.release();
+  }
+
+  /** What is read now was written in this millisecond. */
+  private reached(ms: number): Exclude<Taken, 'in-flight'> {
+    this.waiting.timePassed(ms, null, this.seenBy);
     return this.release();
   }
 
@@ -60,7 +67,7 @@ export class StreamIntake {
 
   /** Takes in an entry that has no reply yet; again, if it had been before. Throws STOPPED. */
   take(entry: StreamEntry): Taken {
-    if (this.timePassed(entryMs(entry.id)) === 'busy') return 'busy';
+    if (this.reached(entryMs(entry.id)) === 'busy') return 'busy';
     const decoded = this.decode(entry);
     const { counts } = this.parts;
     switch (decoded.kind) {
@@ -80,7 +87,7 @@ export class StreamIntake {
 
   /** Takes in what an entry that has its reply already left behind: bars. What was refused then is refused again, and nobody is told twice. Throws STOPPED. */
   retake(entry: StreamEntry): Exclude<Taken, 'in-flight'> {
-    if (this.timePassed(entryMs(entry.id)) === 'busy') return 'busy';
+    if (this.reached(entryMs(entry.id)) === 'busy') return 'busy';
     const decoded = this.decode(entry);
     const applied = decoded.kind === 'input' ? reapplyInput(this.parts.target, decoded.input) : null;
     if (applied?.kind === 'stopped') throw applied.error;
@@ -136,8 +143,7 @@ export class StreamIntake {
   /** The instrument may have a newer bar: whoever waited for it is let in. */
   private barStored(instrumentId: string): Exclude<Taken, 'in-flight'> {
     if (!this.waiting.has(instrumentId)) return 'settled';
-    const { target } = this.parts;
-    this.waiting.barStored(instrumentId, target.newestNs(instrumentId), (event) => target.asOf(event));
+    this.waiting.barStored(instrumentId, this.parts.target.newestNs(instrumentId), this.seenBy);
     return this.release();
   }
 
@@ -148,6 +154,11 @@ export class StreamIntake {
     };
     return this.waiting.release(letIn) ? 'settled' : 'busy';
   }
+
+  private readonly seenBy = (event: SignalEvent): SeenBar => {
+    const { target } = this.parts;
+    return { asOf: target.asOf(event), asOfNs: target.asOfNs(event) };
+  };
 
   /** `entry`: of a signal that waited. */
   private letIn(id: EntryId, input: SignalInput, sight: SignalSight | undefined, entry: InFlightEntry | null): Taken {
@@ -160,6 +171,8 @@ export class StreamIntake {
     admitted.asOf = asOf;
     admitted.isBarMissing = sight?.isBarMissing ?? false;
     admitted.isWaiting = false;
+    // An earlier process may have had it from the clock alone, and may have read on.
+    if (admitted.isBarMissing && entry === null) admitted.readBefore = id;
     if (admitted.isBarMissing) admitted.reconsider = () => this.reconsider(admitted, input.event);
     this.await(admitted, claim, answer);
     return 'in-flight';
@@ -167,17 +180,21 @@ export class StreamIntake {
 
   /** The server has an entry within the window that was not read: its clock was set back. What was recorded stays as it is, and is not learned from. */
   private reconsider(entry: InFlightEntry, event: SignalEvent): void {
-    const dueNs = this.parts.target.dueNs(event);
-    // Where the bar is stored by now, nothing is due any more.
-    Object.assign(entry, { dueNs, asOf: dueNs === null ? this.parts.target.asOf(event) : null });
-    Object.assign(entry, { reply: null, isBarMissing: false, isWaiting: true, reconsider: null, wasSent: false });
+    const { target, progress } = this.parts;
+    const dueNs = target.dueNs(event);
+    const asOf = target.asOf(event);
+    // Where nothing is due any more, either it came, or a later one did and the signal sees what it saw.
+    const isBarMissing = dueNs === null && asOf === entry.asOf;
+    Object.assign(entry, { dueNs, asOf: dueNs === null ? asOf : null, isBarMissing, readBefore: null });
+    Object.assign(entry, { reply: null, isWaiting: true, reconsider: null, wasSent: false });
     this.waiting.add({ id: entry.id, event, entry });
-    this.parts.progress.inFlight.wake();
+    this.release();
+    progress.inFlight.wake();
   }
 
   private entryOf(id: EntryId, asOf: number | null, claim: SignalClaim | null): InFlightEntry {
     return {
-      ...{ id, asOf, dueNs: null, isBarMissing: false, isWaiting: false, reconsider: null },
+      ...{ id, asOf, dueNs: null, isBarMissing: false, readBefore: null, isWaiting: false, reconsider: null },
       ...{ reply: null, replyKind: 'enriched', isRepeated: false, wasSent: false },
       instead: (verdict) => this.instead(id, claim!, verdict),
     };

@@ -10,6 +10,12 @@ export interface WaitingSignal {
   readonly entry: InFlightEntry;
 }
 
+/** The newest bar that a signal sees, and its close. */
+export interface SeenBar {
+  readonly asOf: number;
+  readonly asOfNs: bigint;
+}
+
 /**
  * Signals that wait for the bar that closes at their time, and those of the same instruments behind them. What becomes of one depends on the entries before it and within its window alone, and
  * never on when they are read: it has its due bar if that is stored before an entry beyond the window comes, the window being `awaitBarMs` of the entries' times; else the bar is missing.
@@ -37,9 +43,10 @@ export class WaitingSignals {
     }
   }
 
-  /** The first millisecond, on the server's clock, at which a signal that waits can wait no longer; null when none waits. */
+  /** The first millisecond, on the server's clock, at which a signal that waits can wait no longer, 0 where one waits for room alone; null when none waits. */
   get untilMs(): number | null {
     let first: number | null = null;
+    for (const [front] of this.queues.values()) if (front!.entry.dueNs === null) return 0;
     for (const { id, entry } of this.all()) {
       if (entry.dueNs === null) continue;
       const untilMs = entryMs(id) + this.awaitBarMs + 1;
@@ -48,19 +55,20 @@ export class WaitingSignals {
     return first;
   }
 
-  /** The instrument has a bar that closes at `newestNs`: who waits for that one, or for an earlier one that can no longer come, waits no longer. `asOfOf`: what a signal sees now. */
-  barStored(instrumentId: string, newestNs: bigint, asOfOf: (event: SignalEvent) => number): void {
+  /** The instrument has a bar that closes at `newestNs`: who waits for that one, or for an earlier one that can no longer come, waits no longer. `seenBy`: what a signal sees now. */
+  barStored(instrumentId: string, newestNs: bigint, seenBy: (event: SignalEvent) => SeenBar): void {
     for (const { event, entry } of this.queues.get(instrumentId) ?? []) {
       const { dueNs } = entry;
-      if (dueNs !== null && newestNs >= dueNs) decide(entry, asOfOf(event), newestNs > dueNs);
+      if (dueNs !== null && newestNs >= dueNs) decide(entry, dueNs, seenBy(event), null);
     }
   }
 
-  /** Nothing that is read from now on was written before this millisecond. `asOfOf` as above. */
-  timePassed(nowMs: number, asOfOf: (event: SignalEvent) => number): void {
+  /** Nothing that is read from now on was written before this millisecond: `readBefore`, the last entry that was read, where the clock says so; null where an entry does. `seenBy` as above. */
+  timePassed(nowMs: number, readBefore: EntryId | null, seenBy: (event: SignalEvent) => SeenBar): void {
     if (this.queues.size === 0) return;
     for (const { id, event, entry } of this.all()) {
-      if (entry.dueNs !== null && entryMs(id) + this.awaitBarMs < nowMs) decide(entry, asOfOf(event), true);
+      const { dueNs } = entry;
+      if (dueNs !== null && entryMs(id) + this.awaitBarMs < nowMs) decide(entry, dueNs, seenBy(event), readBefore);
     }
   }
 
@@ -82,8 +90,7 @@ export class WaitingSignals {
   }
 }
 
-function decide(entry: InFlightEntry, asOf: number, isBarMissing: boolean): void {
-  entry.dueNs = null;
-  entry.asOf = asOf;
-  entry.isBarMissing = isBarMissing;
+function decide(entry: InFlightEntry, dueNs: bigint, seen: SeenBar, readBefore: EntryId | null): void {
+  const isBarMissing = seen.asOfNs < dueNs;
+  Object.assign(entry, { dueNs: null, asOf: seen.asOf, isBarMissing, readBefore: isBarMissing ? readBefore : null });
 }
