@@ -148,12 +148,13 @@ export class StreamIntake {
   }
 
   private release(): Exclude<Taken, 'in-flight'> {
-    const letIn = ({ id, event, entry }: WaitingSignal): boolean => {
-      const { asOf, isBarMissing } = entry;
-      return this.letIn(id, { kind: 'signal', event }, { asOf: asOf!, isBarMissing }, entry) !== 'busy';
-    };
-    return this.waiting.release(letIn) ? 'settled' : 'busy';
+    return this.waiting.release(this.letInWaiting) ? 'settled' : 'busy';
   }
+
+  private readonly letInWaiting = ({ id, event, entry }: WaitingSignal): boolean => {
+    const { asOf, isBarMissing } = entry;
+    return this.letIn(id, { kind: 'signal', event }, { asOf: asOf!, isBarMissing }, entry) !== 'busy';
+  };
 
   private readonly seenBy = (event: SignalEvent): SeenBar => {
     const { target } = this.parts;

@@ -7,12 +7,15 @@ import { BusCounts } from '../../../src/bus/intake.js';
 import type { SignalSight } from '../../../src/bus/message-bus.js';
 import { openDialect } from '../../../src/bus/open-dialect.js';
 import { type EntryId, entryMs } from '../../../src/bus/redis/entry-id.js';
+import { InFlight } from '../../../src/bus/redis/in-flight.js';
 import { partitionKeys } from '../../../src/bus/redis/partition-keys.js';
 import type { StreamEntry } from '../../../src/bus/redis/stream-entries.js';
 import { StreamIntake } from '../../../src/bus/redis/stream-intake.js';
 import { StreamProgress } from '../../../src/bus/redis/stream-progress.js';
+import { WaitingSignals } from '../../../src/bus/redis/waiting-signals.js';
 import { BarSeries } from '../../../src/market/bar.js';
 import { silentLogger } from '../../support/captured-log.js';
+import { inFlightEntry } from '../../support/in-flight-entry.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { redisSettings } from '../../support/redis-server.js';
 import { PROPERTY_RUNS } from '../../support/sizes.js';
@@ -215,6 +218,34 @@ test('a signal that waits for room alone is brought again, though nothing else c
   assert.is(intake.timePassed(0), 'settled');
   assert.is(intake.waitsUntilMs, null);
   assert.equal(reader.target.given.length, 1);
+});
+
+test('what waits costs nothing while its window lasts and no bar of it comes', () => {
+  const inFlight = new InFlight();
+  const waiting = new WaitingSignals(inFlight, AWAIT_MS);
+  let looks = 0;
+  for (let k = 0; k < 1000; k++) {
+    const id = `${1_796_000_000_000 + k}-0`;
+    const entry = inFlightEntry({ id, asOf: null });
+    Object.defineProperty(entry, 'dueNs', {
+      get: () => {
+        looks++;
+        return 1n;
+      },
+    });
+    const event = { instrumentId: `I${k}`, signal: 1, timestamp: 1n } as const;
+    inFlight.add(entry);
+    waiting.add({ id, event, entry });
+  }
+  looks = 0;
+  const none = (): never => {
+    throw new Error('nothing is decided, or let in');
+  };
+  waiting.timePassed(1_796_000_000_000 + AWAIT_MS, null, none);
+  waiting.barStored('another', 1n, none);
+  assert.ok(waiting.release(none));
+  assert.is(waiting.untilMs, 1_796_000_000_000 + AWAIT_MS + 1);
+  assert.ok(looks < 10, `${looks} looks at them`);
 });
 
 test('signals of an instrument are let in in order, and those of others pass', () => {
