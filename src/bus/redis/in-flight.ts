@@ -32,6 +32,12 @@ export interface InFlightEntry {
   reconsider: (() => void) | null;
 }
 
+/** What is fixed of a signal that has no reply, and has to be told to a successor. */
+export interface DecidedSignal extends SignalSight {
+  /** As {@link InFlightEntry} has it. */
+  readonly readBefore: EntryId | null;
+}
+
 /** Entries on their way from the input to their reply, in the order they were taken in. */
 export class InFlight {
   private readonly entries = new Map<EntryId, InFlightEntry>();
@@ -75,9 +81,9 @@ export class InFlight {
   }
 
   /** Signals of which it is decided what each may see: what a successor must be told. */
-  decided(): [EntryId, SignalSight][] {
-    return [...this.entries.values()].flatMap(({ id, asOf, isBarMissing }) =>
-      asOf === null ? [] : [[id, { asOf, isBarMissing }]],
+  decided(): [EntryId, DecidedSignal][] {
+    return [...this.entries.values()].flatMap(({ id, asOf, isBarMissing, readBefore }) =>
+      asOf === null ? [] : [[id, { asOf, isBarMissing, readBefore }]],
     );
   }
 

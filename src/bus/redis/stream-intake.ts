@@ -4,10 +4,10 @@ import type { BusStatus } from '../bus-status.js';
 import type { Decoded, Frame } from '../dialect.js';
 import type { Heartbeats } from '../heartbeats.js';
 import { type Applied, applyInput, type BusCounts, mergeInput, reapplyInput } from '../intake.js';
-import type { BusInput, BusTarget, SignalSight } from '../message-bus.js';
+import type { BusInput, BusTarget } from '../message-bus.js';
 import { claimOfInput, type SignalClaim } from '../signal-claim.js';
 import { type EntryId, entryMs } from './entry-id.js';
-import type { InFlightEntry, ReplyCommand } from './in-flight.js';
+import type { DecidedSignal, InFlightEntry, ReplyCommand } from './in-flight.js';
 import { frameOf, type StreamEntry } from './stream-entries.js';
 import type { StreamProgress } from './stream-progress.js';
 import { StreamReplies, type StreamReplyParts } from './stream-replies.js';
@@ -125,12 +125,12 @@ export class StreamIntake {
     }
     const dueNs = known === undefined ? this.dueNs(event) : 'dueNs' in known ? known.dueNs : null;
     if (dueNs === null && !this.waiting.has(event.instrumentId)) return this.letIn(id, input, undefined, null);
-    const { asOf, isBarMissing } =
-      known !== undefined && 'asOf' in known ? known : { asOf: target.asOf(event), isBarMissing: false };
+    const { asOf, isBarMissing, readBefore } =
+      known !== undefined && 'asOf' in known
+        ? known
+        : { asOf: target.asOf(event), isBarMissing: false, readBefore: null };
     const entry = this.entryOf(id, dueNs === null ? asOf : null, claimOfInput(input));
-    entry.isWaiting = true;
-    entry.dueNs = dueNs;
-    entry.isBarMissing = isBarMissing;
+    Object.assign(entry, { isWaiting: true, dueNs, isBarMissing, readBefore });
     progress.inFlight.add(entry);
     this.waiting.add({ id, event, entry });
     return 'in-flight';
@@ -152,8 +152,8 @@ export class StreamIntake {
   }
 
   private readonly letInWaiting = ({ id, event, entry }: WaitingSignal): boolean => {
-    const { asOf, isBarMissing } = entry;
-    return this.letIn(id, { kind: 'signal', event }, { asOf: asOf!, isBarMissing }, entry) !== 'busy';
+    const { asOf, isBarMissing, readBefore } = entry;
+    return this.letIn(id, { kind: 'signal', event }, { asOf: asOf!, isBarMissing, readBefore }, entry) !== 'busy';
   };
 
   private readonly seenBy = (event: SignalEvent): SeenBar => {
@@ -162,7 +162,7 @@ export class StreamIntake {
   };
 
   /** `entry`: of a signal that waited. */
-  private letIn(id: EntryId, input: SignalInput, sight: SignalSight | undefined, entry: InFlightEntry | null): Taken {
+  private letIn(id: EntryId, input: SignalInput, sight: DecidedSignal | undefined, entry: InFlightEntry | null): Taken {
     const applied = applyInput(this.parts.target, input, sight);
     this.parts.counts.applied(applied);
     if (applied.kind !== 'signal') return this.notTaken(id, input, applied);
@@ -172,8 +172,7 @@ export class StreamIntake {
     admitted.asOf = asOf;
     admitted.isBarMissing = sight?.isBarMissing ?? false;
     admitted.isWaiting = false;
-    // An earlier process may have had it from the clock alone, and may have read on.
-    if (admitted.isBarMissing && entry === null) admitted.readBefore = id;
+    admitted.readBefore = sight?.readBefore ?? null;
     if (admitted.isBarMissing) admitted.reconsider = () => this.reconsider(admitted, input.event);
     this.await(admitted, claim, answer);
     return 'in-flight';
