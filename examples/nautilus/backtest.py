@@ -2,7 +2,7 @@
 
 python backtest.py --partition train --end 3500              # bars and sides into Redis
 npx ml4t train --redis redis://127.0.0.1:6379 --partition train --model-dir models
-npx ml4t run --redis redis://127.0.0.1:6379 --partition sized --model-dir models
+npx ml4t run --redis redis://127.0.0.1:6379 --partition sized --model-dir models   # stays
 python backtest.py --partition sized --first 3400 --sized    # bars that the model has not seen
 
 A run needs a partition that holds nothing yet: a stream goes forward only.

@@ -62,3 +62,10 @@ class Replay:
     """Between two live bars."""
     seconds_after: float = 1.0
     """For the last answers to come."""
+
+    def instruments(self) -> list[Equity]:
+        names = dict.fromkeys(bar.bar_type.instrument_id for bar in self.live)
+        return [equity(name) for name in names]
+
+    def history_of(self, bar_type: BarType) -> list[Bar]:
+        return [bar for bar in self.history if bar.bar_type == bar_type]

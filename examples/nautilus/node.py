@@ -42,13 +42,14 @@ def main() -> None:
     args = arguments()
     bars = read_bars(end=args.history + args.bars)
     replay = Replay(bars[: args.history], bars[args.history :], args.seconds)
+    strategy = Follower(FollowerConfig(BAR_TYPE, client="ML4T" if args.own_bus else None))
     if args.own_bus:
-        strategy = Follower(FollowerConfig(BAR_TYPE, client="ML4T"))
         run(replay, [], [strategy], args.redis, args.partition, args.encoding)
     else:
         days = timedelta(days=365 * 30)
         config = ML4TConfig(args.redis, args.partition, (BAR_TYPE,), args.encoding or "json", days)
-        run(replay, [ML4T(config)], [Follower(FollowerConfig(BAR_TYPE))])
+        run(replay, [ML4T(config)], [strategy])
+    print(f"{strategy.sent_count} signals, {strategy.answered_count} answers in time")
 
 
 if __name__ == "__main__":

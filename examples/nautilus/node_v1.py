@@ -20,7 +20,7 @@ from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.identifiers import ClientId, Venue
 from nautilus_trader.model.objects import Quantity
 
-from csv_bars import Replay, equity
+from csv_bars import Replay
 from ml4t_nautilus import bus_config
 
 
@@ -43,7 +43,8 @@ class ReplayClient(LiveMarketDataClient):
         pass
 
     async def _request_bars(self, request: Any) -> None:
-        bars, start, end = self._replay.history, request.start, request.end
+        bars = self._replay.history_of(request.bar_type)
+        start, end = request.start, request.end
         self._handle_bars(request.bar_type, bars, request.id, start, end, request.params)
 
     async def _subscribe_bars(self, command: Any) -> None:
@@ -76,7 +77,6 @@ def run(
     encoding: str | None = None,
 ) -> None:
     """Until the bars end. With `bus_url`: the second way, over the node's own message bus."""
-    instrument = equity(replay.live[0].bar_type.instrument_id)
 
     class Factory(LiveDataClientFactory):
         @staticmethod
@@ -105,7 +105,8 @@ def run(
             timeout_post_stop=0.5,
         )
     )
-    node.cache.add_instrument(instrument)
+    for instrument in replay.instruments():
+        node.cache.add_instrument(instrument)
     for actor in actors:
         node.trader.add_actor(actor)
     for strategy in strategies:

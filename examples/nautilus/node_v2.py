@@ -14,7 +14,7 @@ from nautilus_trader.live import BarsResponse, LiveDataEngineConfig, LiveNode
 from nautilus_trader.live.clients import DataClientFactory, MarketDataClient
 from nautilus_trader.model import ClientId, Money, TraderId, Venue
 
-from csv_bars import Replay, equity
+from csv_bars import Replay
 from ml4t_nautilus import bus_config, bus_factory
 
 
@@ -26,13 +26,14 @@ class ReplayClient(MarketDataClient):
         self._replay, self._stop, self._has_started = replay, stop, False
 
     async def _connect(self) -> None:
-        self._handle_instrument(equity(self._replay.live[0].bar_type.instrument_id))
+        for instrument in self._replay.instruments():
+            self._handle_instrument(instrument)
 
     async def _disconnect(self) -> None:
         pass
 
     async def _request_bars(self, request: Any) -> None:
-        bars, now = self._replay.history, self.clock.timestamp_ns()
+        bars, now = self._replay.history_of(request.bar_type), self.clock.timestamp_ns()
         self._handle_response(
             BarsResponse(self.client_id, request.bar_type, bars, request.request_id, now)
         )

@@ -45,6 +45,7 @@ class Follower(Strategy):
         self.bar_type = BarType.from_str(config.bar_type)
         self.closes: list[float] = []
         self.due: dict[str, int] = {}  # by the id of a signal: until when its answer counts
+        self.sent_count = self.answered_count = 0
 
     def on_start(self) -> None:
         subscribe(self, EnrichedSignal, self.settings.client)
@@ -73,6 +74,7 @@ class Follower(Strategy):
         return 1 if self.closes[-1] > self.closes[0] else -1
 
     def send(self, signal: PrimarySignal) -> None:
+        self.sent_count += 1
         self.due[signal.signal_id] = self.clock.timestamp_ns() + int(
             self.settings.seconds_max * 1e9
         )
@@ -85,11 +87,14 @@ class Follower(Strategy):
     def on_data(self, data: Any) -> None:
         reply = received(data)
         due = self.due.pop(reply.signal_id, None)
-        if due is None or self.clock.timestamp_ns() > due:
-            self.log.warning(f"too late, or known: {reply}")
+        if due is None:
+            return  # a copy, or another strategy's
+        if self.clock.timestamp_ns() > due:
+            self.log.warning(f"no trade, the answer was late: {reply}")
         elif isinstance(reply, RejectedSignal):
             self.log.error(f"no trade, the signal was refused: {reply.code}, {reply.reason}")
         else:
+            self.answered_count += 1
             self.act(reply)
 
     def on_stop(self) -> None:

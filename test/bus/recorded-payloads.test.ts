@@ -4,7 +4,12 @@ import type { Decoded } from '../../src/bus/dialect.js';
 import type { BusInput } from '../../src/bus/message-bus.js';
 import { openDialect } from '../../src/bus/open-dialect.js';
 import { OrchestratorConfig } from '../../src/config.js';
-import { NAUTILUS_VERSIONS, type RecordedEntry, recordedEntries } from '../support/recorded-payloads.js';
+import {
+  NAUTILUS_VERSIONS,
+  type RecordedEntry,
+  recordedBusyDays,
+  recordedEntries,
+} from '../support/recorded-payloads.js';
 
 /** What a node wrote is read by the dialect of either version: the bytes tell. */
 const codecs = (['nautilus-v1', 'nautilus-v2'] as const).map((dialect) =>
@@ -59,6 +64,44 @@ for (const version of NAUTILUS_VERSIONS) {
       const others = recorded.filter(({ topic }) => /^(events|commands|data\.instrument)\b/.test(topic));
       assert.ok(others.length > 0);
       assert.equal([...new Set(kindsOf(others))], ['ignored']);
+    });
+  }
+}
+
+for (const version of NAUTILUS_VERSIONS) {
+  for (const bus of ['json', 'msgpack'] as const) {
+    const recorded = recordedBusyDays().filter((entry) => entry.version === version && entry.bus === bus);
+
+    test(`of what a ${version} node writes in ${bus} beside its bars, each kind is ignored under the setting that would take it`, () => {
+      const settings = new Map<string, string | null>();
+      for (const entry of recorded) {
+        const decoded = decode(entry);
+        if (decoded.kind === 'ignored') settings.set(decoded.what.topic, decoded.what.setting);
+      }
+      for (const [instrument, reversed] of [
+        ['SPX.SIM', 'SIM.SPX'],
+        ['BRK.B.SIM', 'SIM.BRK.B'],
+        ['BTC-USD.SIM', 'SIM.BTC-USD'],
+      ] as const) {
+        assert.is(settings.get(`data.quotes.${reversed}`), null);
+        assert.is(settings.get(`data.trades.${reversed}`), null);
+        assert.is(settings.get(`data.bars.${instrument}-1-DAY-MID-EXTERNAL`), 'redis.barSpec');
+        assert.is(settings.get(`data.bars.${instrument}-12-HOUR-LAST-EXTERNAL`), 'redis.barSpec');
+        assert.is(settings.get(`data.bars.${instrument}-2-TICK-LAST-INTERNAL`), 'redis.barSpec');
+        assert.is(settings.get(`data.bars.${instrument}-1-DAY-LAST-INTERNAL`), 'redis.barSource');
+        assert.is(settings.has(`data.bars.${instrument}-1-DAY-LAST-EXTERNAL`), false);
+      }
+    });
+
+    test(`a bar that a ${version} node revises has no mark in ${bus}, only other values at the same close`, () => {
+      const bars = inputsOf(recorded.filter(({ topic }) => topic === BAR_TOPIC));
+      const [, first, again, revised, back, next] = bars as Extract<BusInput, { kind: 'bar' }>[];
+      assert.equal([again, back], [first, first]);
+      assert.equal(Object.keys(revised!), Object.keys(first!));
+      assert.is(revised!.bar.tsEventNs, first!.bar.tsEventNs);
+      assert.is(revised!.bar.close, first!.bar.low);
+      assert.is.not(revised!.bar.close, first!.bar.close);
+      assert.ok(next!.bar.tsEventNs > first!.bar.tsEventNs);
     });
   }
 }

@@ -61,7 +61,7 @@ const CALLS: Readonly<Record<string, readonly [Script, readonly string[], readon
   release: [RELEASE, [LEASE], []],
   trim: [TRIM, [LEASE, INPUT], [SECOND]],
   'forget consumers': [FORGET_CONSUMERS, [LEASE, INPUT], [GROUP, 'y']],
-  gather: [GATHER, [LEASE, INPUT, GATHERED], [1, 'topic', '0-0', '5-0', 2, 'payload', 'x']],
+  gather: [GATHER, [LEASE, INPUT, GATHERED], [1, 'topic', '0-0', '5-0', 5, 2, 'payload', 'x']],
 };
 
 for (const [name, [script, keys, args]] of Object.entries(CALLS)) {
@@ -187,7 +187,7 @@ redisTest('a stream that was left somewhere else is not gathered', async (server
     await connection.call('HSET', GATHERED, 'topic', '4-0');
     const before = await stateOf(connection);
     const gather = async (from: string): Promise<string> =>
-      run(GATHER, [LEASE, INPUT, GATHERED], [OWNER, 1, 'topic', from, '5-0', 2, 'payload', 'x']);
+      run(GATHER, [LEASE, INPUT, GATHERED], [OWNER, 1, 'topic', from, '5-0', 5, 2, 'payload', 'x']);
     assert.is(await gather('0-0'), 'RESYNC');
     assert.is(await stateOf(connection), before);
     assert.is(await gather('4-0'), 'DONE');

@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { HAS_REDIS_SERVER, RedisServer } from '../support/redis-server.js';
 import { findPython, NAUTILUS_MAJORS, type NautilusMajor, openEnvironment } from './environments.js';
-import { BESIDE_ACTOR, type Case, LIVE, type Played, payloadsOf, play } from './played-case.js';
+import { BESIDE_ACTOR, BUSY_LIVE, type Case, LIVE, type Played, payloadsOf, play } from './played-case.js';
 import { PythonRun, type RunSettings } from './python-run.js';
 import { teachAndSize } from './taught-model.js';
 
@@ -27,8 +27,10 @@ if (python === null || !HAS_REDIS_SERVER) {
         throw new Error(environment.reason);
       });
   }
-  const cases = (way: RunSettings['way'], isDeferred = true): Case[] =>
-    ready.flatMap((node) => (['json', 'msgpack'] as const).map((encoding) => ({ ...node, way, encoding, isDeferred })));
+  const cases = (way: RunSettings['way'], { isDeferred = true, isBusy = false } = {}): Case[] =>
+    ready.flatMap((node) =>
+      (['json', 'msgpack'] as const).map((encoding) => ({ ...node, way, encoding, isDeferred, isBusy })),
+    );
 
   test('beside the actor every signal gets one answer, through a Redis restart and a killed orchestrator', async () => {
     await play(cases('actor'), async (server, all) => {
@@ -53,11 +55,23 @@ if (python === null || !HAS_REDIS_SERVER) {
   });
 
   test('a signal that its node writes before its bar waits for that bar, in one stream or one for each topic', async () => {
-    const early = [...cases('own-bus', false), ...cases('topics', false)];
+    const early = [...cases('own-bus', { isDeferred: false }), ...cases('topics', { isDeferred: false })];
     await play(
       early.filter(({ encoding }) => encoding === 'msgpack'),
       killedInTheMiddle,
     );
+  });
+
+  test('beside four instruments, noise and bars that are revised, every signal is answered from the bars that came first', async () => {
+    const isBusy = true;
+    const busy = [
+      ...cases('actor', { isBusy }).filter(({ encoding }) => encoding === 'json'),
+      ...cases('own-bus', { isBusy }).filter(({ encoding }) => encoding === 'msgpack'),
+    ];
+    await play(busy, async (_server, all) => {
+      await Promise.all(all.map(({ run }) => run.until(() => run.replies.length > BUSY_LIVE, 'a quarter')));
+      await Promise.all(all.map(({ served }) => served.restart()));
+    });
   });
 
   test('a live node is refused in the partition of a backtest, and told what to do', async () => {

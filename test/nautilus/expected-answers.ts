@@ -9,31 +9,40 @@ import { silentLogger } from '../support/captured-log.js';
 import { ROOT } from '../support/readme.js';
 import type { SentSignal } from './python-run.js';
 
-const INSTRUMENT = 'SPX.SIM';
+/** Of a busy venue; a quiet one has the first alone. */
+export const BUSY_INSTRUMENTS = ['SPX.SIM', 'ABC.SIM', 'BRK.B.SIM', 'BTC-USD.SIM'] as const;
+/** Each instrument has the prices of other rows of the file, all have the days of the first. */
+const ROWS_APART = 700;
 const DAY_NS = 86_400_000_000_000n;
+
+/** The bars that a run of the example has. */
+export interface PlayedBars {
+  readonly barCount: number;
+  readonly isWithoutHoles: boolean;
+  readonly isBusy: boolean;
+}
 
 /** What the library answers in process to the same signals, each after its own bar and before the next. */
 export async function expectedAnswers(
   bundle: ModelBundle,
   config: OrchestratorConfigInput,
-  { barCount, isWithoutHoles }: { readonly barCount: number; readonly isWithoutHoles: boolean },
+  played: PlayedBars,
   signals: readonly SentSignal[],
 ): Promise<Map<string, EnrichedSignalEvent>> {
-  const byTime = new Map(signals.map((signal) => [BigInt(signal.timestamp), signal]));
+  const placeOf = (instrumentId: string, at: bigint): string => `${instrumentId} ${at}`;
+  const sentAt = new Map(signals.map((sent) => [placeOf(sent.instrumentId, BigInt(sent.timestamp)), sent]));
   const answers = new Map<string, EnrichedSignalEvent>();
   const system = new ML4TOrchestrator({ ...config, dispatch: 'inline' }, { logger: silentLogger });
   try {
     await system.start();
     await system.hotSwapModel(bundle);
-    for (const bar of dailyBars(isWithoutHoles).slice(0, barCount)) {
-      system.addBar(INSTRUMENT, bar);
-      const sent = byTime.get(bar.tsEventNs);
+    for (const { instrumentId, bar } of playedBars(played)) {
+      system.addBar(instrumentId, bar);
+      const sent = sentAt.get(placeOf(instrumentId, bar.tsEventNs));
       if (sent === undefined) continue;
       const { signalId, side: signal } = sent;
-      answers.set(
-        signalId,
-        system.processSignalSync({ instrumentId: INSTRUMENT, signal, timestamp: bar.tsEventNs, signalId }),
-      );
+      const event = { instrumentId, signal, timestamp: bar.tsEventNs, signalId };
+      answers.set(signalId, system.processSignalSync(event));
     }
     return answers;
   } finally {
@@ -41,7 +50,18 @@ export async function expectedAnswers(
   }
 }
 
-/** The bars of the example, stamped at their close, read without the help of what is tested. */
+/** In the order in which they come. */
+export function playedBars({ barCount, isWithoutHoles, isBusy }: PlayedBars): { instrumentId: string; bar: Bar }[] {
+  const rows = dailyBars(isWithoutHoles);
+  const instruments = BUSY_INSTRUMENTS.slice(0, isBusy ? undefined : 1);
+  return rows
+    .slice(0, barCount)
+    .flatMap(({ tsEventNs }, day) =>
+      instruments.map((instrumentId, at) => ({ instrumentId, bar: { ...rows[day + at * ROWS_APART]!, tsEventNs } })),
+    );
+}
+
+/** The rows of the example, stamped at their close, read without the help of what is tested. */
 function dailyBars(isWithoutHoles: boolean): Bar[] {
   const rows = readFileSync(join(ROOT, 'examples/sp500-daily.csv'), 'utf8').trimEnd().split('\n').slice(1);
   const first = Date.parse(`${rows[0]!.split(',')[0]}T00:00:00Z`);

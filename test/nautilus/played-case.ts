@@ -5,10 +5,11 @@ import { RedisConnection } from '../../src/bus/redis/redis-client.js';
 import type { OrchestratorConfigInput } from '../../src/config.js';
 import type { EnrichedSignalEvent } from '../../src/market/events.js';
 import { FAST_VPIN, fastTrainedBundle } from '../support/bundles.js';
+import { eventually } from '../support/eventually.js';
 import { RedisServer } from '../support/redis-server.js';
 import { ServedPartition } from '../support/served-partition.js';
 import type { NautilusMajor } from './environments.js';
-import { expectedAnswers } from './expected-answers.js';
+import { BUSY_INSTRUMENTS, expectedAnswers } from './expected-answers.js';
 import { PythonRun, type ReceivedReply, type RunSettings } from './python-run.js';
 
 const CONFIG = {
@@ -20,6 +21,16 @@ const CONFIG = {
 } as const satisfies OrchestratorConfigInput;
 const HISTORY = 300;
 export const LIVE = 400;
+/** Of a busy venue, for each instrument. */
+export const BUSY_LIVE = 120;
+const REVISIONS = (BUSY_INSTRUMENTS.length * BUSY_LIVE) / 10;
+/** What a busy venue publishes beside its bars, and the node makes of it; and the setting that would take it. */
+const IGNORED = [
+  ['1-DAY-MID-EXTERNAL', 'redis.barSpec'],
+  ['12-HOUR-LAST-EXTERNAL', 'redis.barSpec'],
+  ['1-DAY-LAST-INTERNAL', 'redis.barSource'],
+  ['2-TICK-LAST-INTERNAL', 'redis.barSpec'],
+] as const;
 /** The last bit of a double, as a share of it: that much 2.0 loses of a number in JSON. */
 const LAST_BIT = 2 ** -52;
 
@@ -29,6 +40,7 @@ export const BESIDE_ACTOR = {
   way: 'actor',
   isDeferred: true,
   isWithoutHoles: false,
+  isBusy: false,
   isSilent: false,
 } as const;
 
@@ -39,6 +51,7 @@ export interface Case {
   readonly way: RunSettings['way'];
   readonly encoding: RunSettings['encoding'];
   readonly isDeferred: boolean;
+  readonly isBusy: boolean;
 }
 
 /** A case that runs, with its orchestrator. */
@@ -60,7 +73,7 @@ export async function play(
       cases.map(async (each) => {
         const partition = `v${each.major}-${each.way}-${each.encoding}`;
         const dialect = isOwnBus(each) ? `nautilus-v${each.major}` : 'plain';
-        const { encoding, way, isDeferred } = each;
+        const { encoding, way, isDeferred, isBusy } = each;
         const parameters = ['--redis', server.url, ...['--partition', partition], ...['--dialect', dialect]];
         const topicStreams = way === 'topics' ? [`${partition}:data.*`] : [];
         const served = await ServedPartition.start(
@@ -75,11 +88,13 @@ export async function play(
           encoding,
           way,
           isDeferred,
+          isBusy,
           isWithoutHoles: !isDeferred,
         };
         // Over its own bus a node of 2.0 writes no history.
         const history = isOwnBus(each) ? 0 : HISTORY;
-        const run = PythonRun.start(each.python, { ...place, history, live: LIVE, seconds: 0.02 });
+        const [live, seconds] = isBusy ? [BUSY_LIVE, 0.01] : [LIVE, 0.02];
+        const run = PythonRun.start(each.python, { ...place, history, live, seconds });
         all.push({ ...each, run, served, partition });
       }),
     );
@@ -93,63 +108,90 @@ export async function play(
 }
 
 async function check(server: RedisServer, played: Played): Promise<void> {
-  const { run, way, major, encoding, partition } = played;
-  const label = `v${major} ${way} ${encoding}${played.isDeferred ? '' : ', before its bar'}`;
-  const barCount = isOwnBus(played) ? LIVE : HISTORY + LIVE;
-  // The first 20 bars that the strategy sees make no signal.
-  const signalCount = (way === 'backtest' ? barCount : LIVE) - 20;
-  const refusals = way === 'backtest' ? [] : [['odd', 'INVALID_SIGNAL']];
-  const [sent, got] = [signalCount, signalCount + refusals.length];
+  const { run, way, isBusy } = played;
+  const label = labelOf(played);
+  const barCount = (isBusy ? BUSY_LIVE : LIVE) + (isOwnBus(played) ? 0 : HISTORY);
+  const instruments = BUSY_INSTRUMENTS.slice(0, isBusy ? undefined : 1);
+  // The first 20 bars that a strategy sees make no signal.
+  const signalCount = instruments.length * ((way === 'backtest' ? barCount : isBusy ? BUSY_LIVE : LIVE) - 20);
+  const odd = way === 'backtest' ? [] : instruments.map((instrumentId) => `odd-${instrumentId}`);
+  const [sent, got] = [signalCount, signalCount + odd.length];
   const first = (): ReceivedReply[] => run.replies.filter(({ repeated }) => !repeated);
   await run.until(() => run.signals.length === sent && first().length >= got, `all replies of ${label}`);
+  if (isBusy) await heardAll(server, played);
   assert.is(way === 'backtest' ? await run.ended() : await run.interrupted(), 0, `${label}: ${run.talk}`);
 
   const [answers, rejected] = ['EnrichedSignal', 'RejectedSignal'].map((name) =>
     first().filter((reply) => reply.name === name),
   );
-  assert.equal(
-    rejected!.map(({ signal_id, code }) => [signal_id, code]),
-    refusals,
-    label,
-  );
+  const refused = rejected!.map(({ signal_id, code }) => `${signal_id} ${code}`).sort();
+  assert.equal(refused, odd.map((signalId) => `${signalId} INVALID_SIGNAL`).sort(), label);
   const copies = run.replies.filter(({ repeated }) => repeated);
   assert.is(copies.length > 0, way !== 'backtest', label);
-  const ids = [...run.signals.map(({ signalId }) => signalId), ...refusals.map(([signalId]) => signalId!)];
+  const ids = [...run.signals.map(({ signalId }) => signalId), ...odd];
   assert.equal(await replyCounts(server, played), Object.fromEntries(ids.map((signalId) => [signalId, 1])), label);
-  assert.is(await server.command('XLEN', `ml4t:{${partition}}:dead`), refusals.length, label);
-
-  const expected = await expectedAnswers(
-    await fastTrainedBundle(),
-    CONFIG,
-    { barCount, isWithoutHoles: !played.isDeferred },
-    run.signals,
+  const conflicts = isBusy ? REVISIONS : 0;
+  assert.equal(
+    await deadLetters(server, played),
+    {
+      ...(odd.length > 0 && { INVALID_SIGNAL: odd.length }),
+      ...(conflicts > 0 && { BAR_CONFLICT: conflicts }),
+    },
+    label,
   );
-  const isInexact = isOwnBus(played) && major === 2 && encoding === 'json';
+
+  const bars = { barCount, isWithoutHoles: !played.isDeferred, isBusy };
+  const expected = await expectedAnswers(await fastTrainedBundle(), CONFIG, bars, run.signals);
   for (const reply of [...answers!, ...copies.filter(({ name }) => name === 'EnrichedSignal')])
-    assertSame(reply, expected.get(reply.signal_id)!, isInexact, label);
+    assertSame(reply, expected.get(reply.signal_id)!, played);
   assert.is(answers!.length, signalCount, label);
   const computed = [...expected.values()].filter(({ degraded }) => degraded === undefined);
   assert.ok(new Set(computed.map(({ metaConfidence }) => metaConfidence)).size > 10, 'the answers vary');
   console.log(
-    `real node, ${label}: ${sent} signals, ${answers!.length} answers, ${rejected!.length} refused, ${copies.length} copies`,
+    `real node, ${label}: ${sent} signals, ${answers!.length} answers, ${rejected!.length} refused, ${copies.length} copies, ${conflicts} bars refused`,
   );
 }
 
-function assertSame(reply: ReceivedReply, answer: EnrichedSignalEvent, isInexact: boolean, label: string): void {
-  const expected = {
-    ...{ meta_confidence: answer.metaConfidence, regime_weight: answer.regimeWeight },
-    ...{ toxicity: answer.toxicity, size: answer.size },
-  };
-  for (const [name, value] of Object.entries(expected)) {
-    const found = reply[name as keyof typeof expected];
-    const isSame = isInexact ? Math.abs(found - value) <= LAST_BIT * Math.abs(value) : Object.is(found + 0, value + 0);
-    assert.ok(isSame, `${label}, ${name} of ${reply.signal_id}: ${found} instead of ${value}`);
-  }
+function labelOf({ major, way, encoding, isDeferred, isBusy }: Case): string {
+  return `v${major} ${way} ${encoding}${isDeferred ? '' : ', before its bar'}${isBusy ? ', busy' : ''}`;
+}
+
+/** Resolves when the last bars were read. What the node talks of beside them is named, each kind once. */
+async function heardAll(server: RedisServer, played: Played): Promise<void> {
+  await eventually(async () => (await deadLetters(server, played)).BAR_CONFLICT === REVISIONS, 'all revisions');
+  const named = played.served.lines.filter((line) => line.startsWith('ignoring '));
+  const kinds = isOwnBus(played) ? IGNORED : [];
+  const expected = BUSY_INSTRUMENTS.flatMap((instrument) =>
+    kinds.map(([spec, setting]) => `ignoring Bar on data.bars.${instrument}-${spec}: ${setting} would take it`),
+  );
+  assert.equal([...named].sort(), expected.sort(), labelOf(played));
+}
+
+function assertSame(reply: ReceivedReply, answer: EnrichedSignalEvent, played: Played): void {
+  const label = `${labelOf(played)}, ${reply.signal_id}`;
   assert.equal(
     [reply.name, reply.size_reason, reply.as_of, reply.as_of_sequence, reply.degraded],
     ['EnrichedSignal', answer.sizeReason ?? '', String(answer.asOfNs), answer.asOfSequence, answer.degraded ?? ''],
     label,
   );
+  const expected = {
+    ...{ meta_confidence: answer.metaConfidence, regime_weight: answer.regimeWeight },
+    ...{ toxicity: answer.toxicity, size: answer.size },
+  };
+  const isInexact = isOwnBus(played) && played.major === 2 && played.encoding === 'json';
+  for (const [name, value] of Object.entries(expected)) {
+    const found = reply[name as keyof typeof expected];
+    const isSame = isInexact ? Math.abs(found - value) <= LAST_BIT * Math.abs(value) : Object.is(found + 0, value + 0);
+    assert.ok(isSame, `${name} of ${label}: ${found} instead of ${value}`);
+  }
+}
+
+/** How many messages were refused, by code. */
+async function deadLetters(server: RedisServer, { partition }: Played): Promise<Record<string, number>> {
+  const codes = await fieldsOf(server, `ml4t:{${partition}}:dead`, 'code');
+  const counts: Record<string, number> = {};
+  for (const code of codes) counts[String(code)] = (counts[String(code)] ?? 0) + 1;
+  return counts;
 }
 
 function isOwnBus({ way }: Case): boolean {
@@ -172,13 +214,15 @@ async function replyCounts(server: RedisServer, played: Played): Promise<Record<
 
 /** The payloads of a stream, in their order. */
 export async function payloadsOf(server: RedisServer, key: string): Promise<UntrustedObject[]> {
+  return (await fieldsOf(server, key, 'payload')).map((payload) => readPayload(payload, 2 ** 20));
+}
+
+/** One field of every entry. */
+async function fieldsOf(server: RedisServer, key: string, field: string): Promise<Buffer[]> {
   const connection = await RedisConnection.open(server.settings(), 'test-reader');
   try {
     const entries = (await connection.call('XRANGE', key, '-', '+')) as [Buffer, Buffer[]][];
-    return entries.map(([, fields]) => {
-      const at = fields.findIndex((name) => String(name) === 'payload');
-      return readPayload(fields[at + 1]!, 2 ** 20);
-    });
+    return entries.map(([, fields]) => fields[fields.findIndex((name) => String(name) === field) + 1]!);
   } finally {
     connection.close();
   }

@@ -22,12 +22,15 @@ export interface RunSettings {
   readonly isDeferred: boolean;
   /** Whether the bars of the file are put on a calendar without holes, over which no signal waits for its bar. */
   readonly isWithoutHoles: boolean;
+  /** Whether the venue has four instruments and talks of more than is asked: `busy_market.py`. */
+  readonly isBusy: boolean;
   /** Whether the venue leaves requests for history unanswered. */
   readonly isSilent: boolean;
 }
 
 export interface SentSignal {
   readonly signalId: string;
+  readonly instrumentId: string;
   readonly side: -1 | 0 | 1;
   readonly timestamp: string;
 }

@@ -13,6 +13,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples" / "nautilus"))
 
 import backtest
+from busy_market import BAR_TYPES, BusyFollower, busy_bars, make_busy, stay_silent
 from csv_bars import BAR_TYPE, Replay, read_bars
 from ml4t_nautilus import IS_V2, ML4T, ML4TConfig, PrimarySignal, bus_config, publish, received
 from nautilus_trader.model import Bar
@@ -25,6 +26,7 @@ else:
     import msgspec
     import node_v1 as node
 
+settings = json.loads(sys.argv[1])
 CONTENT = (
     "signal_id code meta_confidence regime_weight toxicity size size_reason as_of as_of_sequence "
     "model_id degraded repeated"
@@ -37,8 +39,8 @@ def tell(kind: str, **values: Any) -> None:
 
 
 def tell_signal(signal: PrimarySignal) -> None:
-    at = str(signal.ts_event)
-    tell("signal", signalId=signal.signal_id, side=signal.side, timestamp=at)
+    instrument, at = str(signal.instrument_id), str(signal.ts_event)
+    tell("signal", signalId=signal.signal_id, instrumentId=instrument, side=signal.side, timestamp=at)
 
 
 def tell_reply(reply: Any) -> None:
@@ -47,7 +49,7 @@ def tell_reply(reply: Any) -> None:
     tell("reply", name=type(reply).__name__, **{**values, "as_of": str(values.get("as_of", ""))})
 
 
-class Recorded(Follower):
+class Recorded(BusyFollower if settings["isBusy"] else Follower):
     """Sends one signal twice, and one that has to be refused."""
 
     ODD = 50
@@ -59,8 +61,8 @@ class Recorded(Follower):
         if self.count == self.ODD:
             super().send(signal)
             times = {"ts_event": signal.ts_event, "ts_init": signal.ts_init}
-            odd = {"instrument_id": signal.instrument_id, "side": 7, "signal_id": "odd"}
-            super().send(PrimarySignal(**times, **odd))
+            odd = {"side": 7, "signal_id": f"odd-{signal.instrument_id}"}
+            super().send(PrimarySignal(**times, instrument_id=signal.instrument_id, **odd))
         if settings["isDeferred"]:
             super().send(signal)
         else:
@@ -68,7 +70,10 @@ class Recorded(Follower):
             publish(self, signal)
 
     def on_data(self, data: Any) -> None:
-        tell_reply(received(data))
+        reply = received(data)
+        # Each strategy hears the replies to all.
+        if str(reply.instrument_id) == str(self.bar_type.instrument_id):
+            tell_reply(reply)
         super().on_data(data)
 
 
@@ -83,20 +88,23 @@ class RecordedBacktest(backtest.SizedFollower):
 def main() -> None:
     history, live = settings["history"], settings["live"]
     url, partition, encoding = settings["url"], settings["partition"], settings["encoding"]
-    bars = read_bars(end=history + live)
+    names = BAR_TYPES if settings["isBusy"] else (BAR_TYPE,)
+    bars = busy_bars(history + live) if settings["isBusy"] else read_bars(end=history + live)
+    history *= len(names)
     if settings["isWithoutHoles"]:
         bars = without_holes(bars)
     years = timedelta(days=365 * 30)
-    config = ML4TConfig(url, partition, (BAR_TYPE,), encoding, years, warm_up_seconds_max=1.0)
+    config = ML4TConfig(url, partition, names, encoding, years, warm_up_seconds_max=1.0)
     if settings["way"] == "backtest":
         backtest.run(config, bars, RecordedBacktest(FollowerConfig(BAR_TYPE)))
         return
     replay = Replay(bars[:history], bars[history:], settings["seconds"], seconds_after=120)
     if settings["way"] == "actor":
-        node.run(replay, [ML4T(config)], [Recorded(FollowerConfig(BAR_TYPE))])
+        strategies = [Recorded(FollowerConfig(name)) for name in names]
+        node.run(replay, [ML4T(config)], strategies)
     else:
-        strategy = Recorded(FollowerConfig(BAR_TYPE, client="ML4T"))
-        node.run(replay, [], [strategy], url, partition, encoding)
+        strategies = [Recorded(FollowerConfig(name, client="ML4T")) for name in names]
+        node.run(replay, [], strategies, url, partition, encoding)
 
 
 def without_holes(bars: list[Bar]) -> list[Bar]:
@@ -125,13 +133,10 @@ def bus_by_topic(url: str, partition: str, encoding: str) -> Any:
     )
 
 
-async def stay_silent(*_: Any) -> None:
-    """A venue that does not answer request_bars."""
-
-
-settings = json.loads(sys.argv[1])
 if settings["isSilent"]:
     node.ReplayClient._request_bars = stay_silent
 if settings["way"] == "topics":
     node.bus_config = bus_by_topic
+if settings["isBusy"]:
+    make_busy(node)
 main()

@@ -16,10 +16,19 @@ export interface RecordedEntry {
 export const NAUTILUS_VERSIONS = ['1.231.0', '2.0.0rc6'] as const;
 type NautilusVersion = (typeof NAUTILUS_VERSIONS)[number];
 
-/** What `test/nautilus/record_payloads.py` recorded of both versions, in both encodings. */
+/** What `test/nautilus/record_payloads.py` recorded of both versions, in both encodings: each kind of message. */
 export function recordedEntries(): RecordedEntry[] {
+  return entriesOf('');
+}
+
+/** Three days of four instruments in their order, with other data beside them and bars that are revised. */
+export function recordedBusyDays(): RecordedEntry[] {
+  return entriesOf('-busy');
+}
+
+function entriesOf(kind: '' | '-busy'): RecordedEntry[] {
   return NAUTILUS_VERSIONS.flatMap((version) =>
-    readFileSync(join(ROOT, `test/bus/fixtures/nautilus-${version}.jsonl`), 'utf8')
+    readFileSync(join(ROOT, `test/bus/fixtures/nautilus-${version}${kind}.jsonl`), 'utf8')
       .trimEnd()
       .split('\n')
       .map((line) => {

@@ -35,6 +35,11 @@ export class ServedPartition {
     return partition;
   }
 
+  /** What it has printed since it was started the last time. */
+  get lines(): readonly string[] {
+    return this.running?.lines ?? [];
+  }
+
   /** SIGKILL, and again from what is on disk. */
   async restart(): Promise<void> {
     await this.kill();

@@ -18,8 +18,11 @@ interface Run {
   readonly settled: EntryId[];
 }
 
-/** Brings new entries to the target, in order, and has them delivered to the group, until the session is to read no more. Rejects with what ended the session before. */
-export async function readNew(session: StreamSession): Promise<void> {
+/**
+ * Brings new entries to the target, in order, and has them delivered to the group, until the session is to read no more. Rejects with what ended the session before. `gatheredMs`: no entry
+ * comes any more that was written elsewhere before this millisecond.
+ */
+export async function readNew(session: StreamSession, gatheredMs: () => number): Promise<void> {
   const { progress, intake } = session.parts;
   const pace = new ReadPace(READ_COUNT);
   while (session.isReading) {
@@ -31,7 +34,7 @@ export async function readNew(session: StreamSession): Promise<void> {
     const wanted = Math.min(pace.count, room);
     const untilMs = intake.waitsUntilMs;
     // Asked before the read: what that does not bring was not written by then.
-    const nowMs = untilMs === null ? null : await session.serverMs();
+    const nowMs = untilMs === null ? null : Math.min(await session.serverMs(), gatheredMs());
     const entries = await session.read(wanted, untilMs === null ? null : untilMs - nowMs!);
     pace.took(entries);
     await takeAll(session, entries);

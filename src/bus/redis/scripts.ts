@@ -173,8 +173,9 @@ end
 return 'DONE'`);
 
 /**
- * Writes entries of other streams to the input, and how far those have been read. KEYS lease, input, gathered; ARGV token, number of streams, of each its name, where it was left and where it
- * is left now, then of each entry the number of its fields and values, and those. Returns 'RESYNC', having done nothing, when a stream was left somewhere else.
+ * Writes entries of other streams to the input under the milliseconds of their own writing, as far as the input's last entry allows, and how far those streams have been read. KEYS lease,
+ * input, gathered; ARGV token, number of streams, of each its name, where it was left and where it is left now, then of each entry its milliseconds, the number of its fields and values, and
+ * those. Returns 'RESYNC', having done nothing, when a stream was left somewhere else.
  */
 export const GATHER = new Script(`#!lua
 ${CHECK_LEASE}
@@ -182,10 +183,18 @@ local at = 3 + 3 * tonumber(ARGV[2])
 for i = 3, at - 1, 3 do
   if (redis.call('HGET', KEYS[3], ARGV[i]) or '0-0') ~= ARGV[i + 1] then return 'RESYNC' end
 end
+local ms = 0
+if redis.call('EXISTS', KEYS[2]) == 1 then
+  local info = redis.call('XINFO', 'STREAM', KEYS[2])
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then ms = tonumber(string.match(info[i + 1], '^%d+')) end
+  end
+end
 while ARGV[at] do
-  local count = tonumber(ARGV[at])
-  redis.call('XADD', KEYS[2], '*', unpack(ARGV, at + 1, at + count))
-  at = at + count + 1
+  ms = math.max(ms, tonumber(ARGV[at]))
+  local count = tonumber(ARGV[at + 1])
+  redis.call('XADD', KEYS[2], string.format('%.0f-*', ms), unpack(ARGV, at + 2, at + count + 1))
+  at = at + count + 2
 end
 for i = 3, 2 + 3 * tonumber(ARGV[2]), 3 do redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 2]) end
 return 'DONE'`);

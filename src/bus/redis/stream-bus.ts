@@ -152,7 +152,9 @@ export class StreamBus implements MessageBus {
     const upNs = clock.monotonicNs();
     const gatherer = settings.topicStreams.length === 0 ? null : await TopicGatherer.open(session);
     try {
-      const serving = readNew(session).finally(() => gatherer?.close());
+      const serving = readNew(session, () => gatherer?.gatheredMs ?? Number.POSITIVE_INFINITY).finally(() =>
+        gatherer?.close(),
+      );
       await (gatherer === null ? serving : Promise.all([serving, gatherer.run()]));
     } finally {
       gatherer?.close();

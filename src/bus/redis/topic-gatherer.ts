@@ -1,5 +1,5 @@
 import type { BusInput } from '../message-bus.js';
-import type { EntryId } from './entry-id.js';
+import { type EntryId, msOf } from './entry-id.js';
 import { ReadPace } from './read-pace.js';
 import { type RedisCommand, RedisConnection, RedisFailure } from './redis-client.js';
 import { FIELDS_MAX, GATHER } from './scripts.js';
@@ -12,7 +12,8 @@ import { TopicStreams } from './topic-streams.js';
 const READ_COUNT = 100;
 /** Names and values that are brought at once. */
 const FIELDS_AT_ONCE = 20_000;
-const READ_WAIT_MS = 1000;
+/** How far everything has been gathered is known no better than this. */
+const READ_WAIT_MS = 100;
 const SCAN_COUNT = 1000;
 const [MS_PER_S, US_PER_MS] = [1000n, 1000n] as const;
 /** Within a millisecond bars come first, those of the past before all. */
@@ -20,10 +21,11 @@ const [HISTORICAL_RANK, BAR_RANK, OTHER_RANK] = [0, 1, 2] as const;
 
 /**
  * Brings the streams of single topics, as NautilusTrader writes them, into the one input stream of the partition, where they have an order: that of the milliseconds in which one server wrote
- * them, within one of which bars come first. Each entry is brought once, however often this is interrupted: how far each stream has been gathered changes in the script that writes the entries.
+ * them, within one of which bars come first; their ids keep it, so that a window between two of them is the same whenever they are brought. Each entry is brought once, however often this is interrupted: how far each stream has been gathered changes in the script that writes the entries.
  */
 export class TopicGatherer {
   private readonly pace = new ReadPace(READ_COUNT);
+  private doneMs = 0;
 
   private constructor(
     private readonly session: StreamSession,
@@ -45,6 +47,11 @@ export class TopicGatherer {
       connection.close();
       throw error;
     }
+  }
+
+  /** What was written before this millisecond of the server's clock is in the input. */
+  get gatheredMs(): number {
+    return this.doneMs;
   }
 
   /** Gathers until it is closed. Rejects with a {@link RedisFailure}, also when the server owes a reply for `leaseMs`, or FENCED. */
@@ -96,18 +103,29 @@ export class TopicGatherer {
     const [time, reply] = await this.connection.batch([['TIME'], this.reading('COUNT', count)]);
     for (const one of [time, reply]) if (one instanceof RedisFailure) throw one;
     const found = streamsOf(reply);
-    if (found.size === 0) return 'nothing';
+    const nowMs = msOfTime(time);
+    if (found.size === 0) {
+      this.done(nowMs);
+      return 'nothing';
+    }
     this.pace.took([...found.values()].flat());
     const { read, isNews } = this.ranked(found, count);
     if (isNews) {
       await this.discover();
       return 'some';
     }
-    const ordered = upToSize(inOrder(read, msOfTime(time)));
+    const ordered = upToSize(inOrder(read, nowMs));
     // All of it is of the millisecond that is not over.
     if (ordered.length === 0) await this.session.parts.delay(1);
-    else await this.bring(ordered);
+    else {
+      await this.bring(ordered);
+      this.done(msOf(ordered.at(-1)!.entry.id));
+    }
     return 'some';
+  }
+
+  private done(beforeMs: string): void {
+    this.doneMs = Math.max(this.doneMs, Number(beforeMs));
   }
 
   private reading(...how: readonly (string | number)[]): RedisCommand {
@@ -141,7 +159,7 @@ export class TopicGatherer {
     const moves = [...after].flatMap(([stream, id]) => [stream, places.get(stream)!, id]);
     const entries = read.flatMap(({ entry }) => {
       const fields = entry.fields.slice(0, FIELDS_MAX);
-      return [fields.length, ...fields];
+      return [msOf(entry.id), fields.length, ...fields];
     });
     const { keys } = this.session.parts;
     const verdict = await this.session.run(GATHER, [keys.input, keys.gathered], [after.size, ...moves, ...entries]);
