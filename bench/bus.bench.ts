@@ -76,6 +76,7 @@ const evaluating: BusTarget = {
   addBar: () => undefined,
   mergeBars: () => undefined,
   asOf: () => HISTORY_BARS - 1,
+  asOfNs: () => 0n,
   dueNs: () => null,
   newestNs: () => 0n,
   submit: (event) => ({ asOf: HISTORY_BARS - 1, answer: rig.orchestrator.processSignal(event) }),

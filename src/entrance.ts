@@ -66,6 +66,11 @@ export class Entrance implements BusTarget {
     return store.asOf(store.indexOf(instrumentId), wholeSecondNs(timestamp));
   }
 
+  asOfNs(event: SignalEvent): bigint {
+    const { store } = this.parts;
+    return store.tsEventNs(store.indexOf(event.instrumentId), this.asOf(event));
+  }
+
   dueNs({ instrumentId, timestamp }: SignalEvent): bigint | null {
     const { store } = this.parts;
     return store.dueNs(store.indexOf(instrumentId), wholeSecondNs(timestamp));

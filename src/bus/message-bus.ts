@@ -70,6 +70,8 @@ export interface BusTarget {
   submit(event: SignalEvent, sight?: SignalSight): Submission;
   /** Sequence of the newest bar that the signal would see now; −1 for none. */
   asOf(event: SignalEvent): number;
+  /** Close of that bar; 0 for none. */
+  asOfNs(event: SignalEvent): bigint;
   /** Close of the bar that is due for the signal and not stored: one interval after the instrument's newest bar, and the signal's time has reached it, but not the next one. null for none. */
   dueNs(event: SignalEvent): bigint | null;
   /** Close of the instrument's newest bar; 0 for none. */

@@ -43,6 +43,7 @@ function answeringWhenRecorded(target: BusTarget): BusTarget {
     addBar: (instrumentId, bar) => target.addBar(instrumentId, bar),
     mergeBars: (event) => target.mergeBars(event),
     asOf: (event) => target.asOf(event),
+    asOfNs: (event) => target.asOfNs(event),
     dueNs: (event) => target.dueNs(event),
     newestNs: (instrumentId) => target.newestNs(instrumentId),
     submit: (event, sight) => {

@@ -286,6 +286,7 @@ function targetOf(orchestrator: ML4TOrchestrator): BusTarget {
     mergeBars: () => assert.unreachable('nothing is merged here'),
     submit: (event) => ({ asOf: -1, answer: orchestrator.processSignal(event) }),
     asOf: () => assert.unreachable('nothing waits here') as never,
+    asOfNs: () => assert.unreachable('nothing waits here') as never,
     dueNs: () => null,
     newestNs: () => 0n,
     durable: async () => undefined,

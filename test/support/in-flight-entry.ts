@@ -8,7 +8,7 @@ export function inFlightEntry(
     throw new Error('no id was known here');
   };
   return {
-    ...{ dueNs: null, isBarMissing: false, isWaiting: false, reconsider: null },
+    ...{ dueNs: null, isBarMissing: false, readBefore: null, isWaiting: false, reconsider: null },
     ...{ reply: null, replyKind: 'enriched', isRepeated: false, wasSent: false, instead, ...told },
   };
 }

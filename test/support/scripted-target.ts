@@ -55,6 +55,10 @@ export class ScriptedTarget implements BusTarget {
     return this.barCount(instrumentId);
   }
 
+  asOfNs({ instrumentId }: SignalEvent): bigint {
+    return this.newestNs(instrumentId);
+  }
+
   dueNs(): null {
     return null;
   }

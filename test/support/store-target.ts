@@ -1,4 +1,5 @@
 import type { BusTarget, SignalSight, Submission } from '../../src/bus/message-bus.js';
+import { OrchestratorError } from '../../src/errors.js';
 import type { Bar } from '../../src/market/bar.js';
 import type { EnrichedSignalEvent, SignalEvent } from '../../src/market/events.js';
 import { FeatureStoreWriter } from '../../src/shared-memory/feature-store-writer.js';
@@ -17,6 +18,8 @@ export interface Given extends SignalSight {
 /** A feature store with the questions that a bus asks, with bars before minute 0. Signals are answered when the test says so. */
 export class StoreTarget implements BusTarget {
   readonly given: Given[] = [];
+  /** No signal is let in. */
+  isFull = false;
   private readonly store = new FeatureStoreWriter({ instrumentsMax: 4, barsPerInstrument: 256, vpin: {} });
   private readonly open: (() => void)[] = [];
 
@@ -30,9 +33,12 @@ export class StoreTarget implements BusTarget {
     this.store.append(instrumentId, bar);
   }
 
-  mergeBars(): void {}
+  mergeBars({ instrumentId, bars }: SignalEvent): void {
+    if (bars !== undefined) this.store.merge(instrumentId, bars);
+  }
 
   submit(event: SignalEvent, sight?: SignalSight): Submission {
+    if (this.isFull) throw new OrchestratorError('OVERLOADED', 'as the test wants it');
     const asOf = Math.min(this.asOf(event), sight?.asOf ?? Number.POSITIVE_INFINITY);
     this.given.push({ signalId: event.signalId!, asOf, isBarMissing: sight?.isBarMissing ?? false });
     const answer = new Promise<EnrichedSignalEvent>((resolve) => {
@@ -43,6 +49,10 @@ export class StoreTarget implements BusTarget {
 
   asOf({ instrumentId, timestamp }: SignalEvent): number {
     return this.store.asOf(this.store.indexOf(instrumentId), timestamp);
+  }
+
+  asOfNs(event: SignalEvent): bigint {
+    return this.store.tsEventNs(this.store.indexOf(event.instrumentId), this.asOf(event));
   }
 
   dueNs({ instrumentId, timestamp }: SignalEvent): bigint | null {

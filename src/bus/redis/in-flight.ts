@@ -15,6 +15,8 @@ export interface InFlightEntry {
   dueNs: bigint | null;
   /** It waited in vain. */
   isBarMissing: boolean;
+  /** The last entry that had been read when the clock alone said that it waited in vain; null where entries that were read say so, or it did not. */
+  readBefore: EntryId | null;
   /** It has not been let in: it waits, or one before it does. */
   isWaiting: boolean;
   /** null while it is being worked out. */
@@ -28,6 +30,12 @@ export interface InFlightEntry {
   readonly instead: (verdict: 'TRIMMED' | 'REUSED') => ReplyCommand;
   /** Has its signal wait again, where its bar was said to be missing and may have come all the same; null for any other. */
   reconsider: (() => void) | null;
+}
+
+/** What is fixed of a signal that has no reply, and has to be told to a successor. */
+export interface DecidedSignal extends SignalSight {
+  /** As {@link InFlightEntry} has it. */
+  readonly readBefore: EntryId | null;
 }
 
 /** Entries on their way from the input to their reply, in the order they were taken in. */
@@ -73,9 +81,9 @@ export class InFlight {
   }
 
   /** Signals of which it is decided what each may see: what a successor must be told. */
-  decided(): [EntryId, SignalSight][] {
-    return [...this.entries.values()].flatMap(({ id, asOf, isBarMissing }) =>
-      asOf === null ? [] : [[id, { asOf, isBarMissing }]],
+  decided(): [EntryId, DecidedSignal][] {
+    return [...this.entries.values()].flatMap(({ id, asOf, isBarMissing, readBefore }) =>
+      asOf === null ? [] : [[id, { asOf, isBarMissing, readBefore }]],
     );
   }
 

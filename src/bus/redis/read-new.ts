@@ -38,7 +38,9 @@ export async function readNew(session: StreamSession, gatheredMs: () => number):
     const entries = await session.read(wanted, untilMs === null ? null : untilMs - nowMs!);
     pace.took(entries);
     await takeAll(session, entries);
-    if (nowMs !== null && entries.length === 0) await session.whenFree(() => intake.timePassed(nowMs));
+    // A read that failed has brought nothing, and says nothing.
+    if (nowMs !== null && entries.length === 0 && session.isReading)
+      await session.whenFree(() => intake.timePassed(nowMs));
     // More that is there already is asked for at once, so that the server brings it while replies are made; else the replies leave first.
     if (entries.length < wanted) await nextTurn();
   }

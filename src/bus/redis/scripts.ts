@@ -86,7 +86,7 @@ ${SETTLE}`);
 /** The only way an answer leaves. KEYS lease, input, output, seen; ARGV token, group, entry, seconds an id is remembered, entries kept, digest, then fields and values. */
 export const ANSWER = answerScript('', 7);
 
-/** As {@link ANSWER}, for a signal whose bar did not come: not while an entry that was not read may hold it. ARGV behind the digest: the newest entry that was read, and the last millisecond at which the bar would have been in time. */
+/** As {@link ANSWER}, for a signal whose bar did not come: not while an entry may hold it that had not been read when the clock said so. ARGV behind the digest: the newest entry that had been read then, and the last millisecond at which the bar would have been in time. */
 export const ANSWER_WITHOUT_BAR = answerScript(
   "if #redis.call('XRANGE', KEYS[2], '(' .. ARGV[7], ARGV[8], 'COUNT', 1) > 0 then return 'UNREAD' end",
   9,

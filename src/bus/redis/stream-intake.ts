@@ -4,19 +4,21 @@ import type { BusStatus } from '../bus-status.js';
 import type { Decoded, Frame } from '../dialect.js';
 import type { Heartbeats } from '../heartbeats.js';
 import { type Applied, applyInput, type BusCounts, mergeInput, reapplyInput } from '../intake.js';
-import type { BusInput, BusTarget, SignalSight } from '../message-bus.js';
+import type { BusInput, BusTarget } from '../message-bus.js';
 import { claimOfInput, type SignalClaim } from '../signal-claim.js';
 import { type EntryId, entryMs } from './entry-id.js';
-import type { InFlightEntry, ReplyCommand } from './in-flight.js';
+import type { DecidedSignal, InFlightEntry, ReplyCommand } from './in-flight.js';
 import { frameOf, type StreamEntry } from './stream-entries.js';
+import type { StreamProgress } from './stream-progress.js';
 import { StreamReplies, type StreamReplyParts } from './stream-replies.js';
-import { type WaitingSignal, WaitingSignals } from './waiting-signals.js';
+import { type SeenBar, type WaitingSignal, WaitingSignals } from './waiting-signals.js';
 
 /** What became of an entry: it needs no reply, or gets one, or has to be brought again before anything else. */
 export type Taken = 'settled' | 'in-flight' | 'busy';
 
 export interface StreamIntakeParts extends StreamReplyParts {
   readonly target: BusTarget;
+  readonly progress: StreamProgress;
   readonly counts: BusCounts;
   readonly status: BusStatus;
   readonly heartbeats: Heartbeats;
@@ -37,15 +39,20 @@ export class StreamIntake {
     this.replies = new StreamReplies(parts);
   }
 
-  /** The first millisecond, on the server's clock, at which a signal that waits can wait no longer; null when none waits. */
+  /** The first millisecond, on the server's clock, at which a signal that waits can wait no longer, 0 where one waits for room alone; null when none waits. */
   get waitsUntilMs(): number | null {
     return this.waiting.untilMs;
   }
 
   /** Nothing that is read from now on was written before this millisecond of the server's clock: what waits for a bar until then waits no longer. Throws STOPPED. */
   timePassed(nowMs: number): Exclude<Taken, 'in-flight'> {
-    const { target } = this.parts;
-    this.waiting.timePassed(nowMs, (event) => target.asOf(event));
+    this.waiting.timePassed(nowMs, this.parts.progress.position, this.seenBy);
+    return this.release();
+  }
+
+  /** What is read now was written in this millisecond. */
+  private reached(ms: number): Exclude<Taken, 'in-flight'> {
+    this.waiting.timePassed(ms, null, this.seenBy);
     return this.release();
   }
 
@@ -60,7 +67,7 @@ export class StreamIntake {
 
   /** Takes in an entry that has no reply yet; again, if it had been before. Throws STOPPED. */
   take(entry: StreamEntry): Taken {
-    if (this.timePassed(entryMs(entry.id)) === 'busy') return 'busy';
+    if (this.reached(entryMs(entry.id)) === 'busy') return 'busy';
     const decoded = this.decode(entry);
     const { counts } = this.parts;
     switch (decoded.kind) {
@@ -80,7 +87,7 @@ export class StreamIntake {
 
   /** Takes in what an entry that has its reply already left behind: bars. What was refused then is refused again, and nobody is told twice. Throws STOPPED. */
   retake(entry: StreamEntry): Exclude<Taken, 'in-flight'> {
-    if (this.timePassed(entryMs(entry.id)) === 'busy') return 'busy';
+    if (this.reached(entryMs(entry.id)) === 'busy') return 'busy';
     const decoded = this.decode(entry);
     const applied = decoded.kind === 'input' ? reapplyInput(this.parts.target, decoded.input) : null;
     if (applied?.kind === 'stopped') throw applied.error;
@@ -114,7 +121,7 @@ export class StreamIntake {
     }
     const known = progress.known(id) ?? this.dueOf(event);
     if (this.waiting.has(event.instrumentId)) {
-      return this.queue(id, input, known ?? { asOf: target.asOf(event), isBarMissing: false });
+      return this.queue(id, input, known ?? { asOf: target.asOf(event), isBarMissing: false, readBefore: null });
     }
     return known !== undefined && 'dueNs' in known ? this.queue(id, input, known) : this.letIn(id, input, known, null);
   }
@@ -126,7 +133,7 @@ export class StreamIntake {
     return dueNs === null ? undefined : { dueNs };
   }
 
-  private queue(id: EntryId, input: SignalInput, known: SignalSight | { readonly dueNs: bigint }): Taken {
+  private queue(id: EntryId, input: SignalInput, known: DecidedSignal | { readonly dueNs: bigint }): Taken {
     const entry: InFlightEntry = { ...this.entryOf(id, null, claimOfInput(input)), ...known, isWaiting: true };
     this.parts.progress.inFlight.add(entry);
     this.waiting.add({ id, event: input.event, entry });
@@ -136,21 +143,26 @@ export class StreamIntake {
   /** The instrument may have a newer bar: whoever waited for it is let in. */
   private barStored(instrumentId: string): Exclude<Taken, 'in-flight'> {
     if (!this.waiting.has(instrumentId)) return 'settled';
-    const { target } = this.parts;
-    this.waiting.barStored(instrumentId, target.newestNs(instrumentId), (event) => target.asOf(event));
+    this.waiting.barStored(instrumentId, this.parts.target.newestNs(instrumentId), this.seenBy);
     return this.release();
   }
 
   private release(): Exclude<Taken, 'in-flight'> {
-    const letIn = ({ id, event, entry }: WaitingSignal): boolean => {
-      const { asOf, isBarMissing } = entry;
-      return this.letIn(id, { kind: 'signal', event }, { asOf: asOf!, isBarMissing }, entry) !== 'busy';
-    };
-    return this.waiting.release(letIn) ? 'settled' : 'busy';
+    return this.waiting.release(this.letInWaiting) ? 'settled' : 'busy';
   }
 
+  private readonly letInWaiting = ({ id, event, entry }: WaitingSignal): boolean => {
+    const { asOf, isBarMissing, readBefore } = entry;
+    return this.letIn(id, { kind: 'signal', event }, { asOf: asOf!, isBarMissing, readBefore }, entry) !== 'busy';
+  };
+
+  private readonly seenBy = (event: SignalEvent): SeenBar => {
+    const { target } = this.parts;
+    return { asOf: target.asOf(event), asOfNs: target.asOfNs(event) };
+  };
+
   /** `entry`: of a signal that waited. */
-  private letIn(id: EntryId, input: SignalInput, sight: SignalSight | undefined, entry: InFlightEntry | null): Taken {
+  private letIn(id: EntryId, input: SignalInput, sight: DecidedSignal | undefined, entry: InFlightEntry | null): Taken {
     const applied = applyInput(this.parts.target, input, sight);
     this.parts.counts.applied(applied);
     if (applied.kind !== 'signal') return this.notTaken(id, input, applied);
@@ -160,6 +172,7 @@ export class StreamIntake {
     admitted.asOf = asOf;
     admitted.isBarMissing = sight?.isBarMissing ?? false;
     admitted.isWaiting = false;
+    admitted.readBefore = sight?.readBefore ?? null;
     if (admitted.isBarMissing) admitted.reconsider = () => this.reconsider(admitted, input.event);
     this.await(admitted, claim, answer);
     return 'in-flight';
@@ -168,21 +181,24 @@ export class StreamIntake {
   /** The server has an entry within the window that was not read: its clock was set back. What was recorded stays as it is, and is not learned from. */
   private reconsider(entry: InFlightEntry, event: SignalEvent): void {
     const { target, progress } = this.parts;
+    const asOf = target.asOf(event);
     entry.dueNs = target.dueNs(event);
-    // Where the bar is stored by now, nothing is due any more.
-    entry.asOf = entry.dueNs === null ? target.asOf(event) : null;
-    entry.isBarMissing = false;
+    // Where nothing is due any more, either it came, or a later one did and the signal sees what it saw.
+    entry.isBarMissing = entry.dueNs === null && asOf === entry.asOf;
+    entry.asOf = entry.dueNs === null ? asOf : null;
+    entry.readBefore = null;
     entry.isWaiting = true;
     entry.reply = null;
     entry.reconsider = null;
     entry.wasSent = false;
     this.waiting.add({ id: entry.id, event, entry });
+    this.release();
     progress.inFlight.wake();
   }
 
   private entryOf(id: EntryId, asOf: number | null, claim: SignalClaim | null): InFlightEntry {
     return {
-      ...{ id, asOf, dueNs: null, isBarMissing: false, isWaiting: false, reconsider: null },
+      ...{ id, asOf, dueNs: null, isBarMissing: false, readBefore: null, isWaiting: false, reconsider: null },
       ...{ reply: null, replyKind: 'enriched', isRepeated: false, wasSent: false },
       instead: (verdict) => this.instead(id, claim!, verdict),
     };

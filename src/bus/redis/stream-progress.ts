@@ -1,7 +1,6 @@
 import type { BusPosition } from '../../loop/loop-snapshot.js';
-import type { SignalSight } from '../message-bus.js';
 import { type EntryId, STREAM_START } from './entry-id.js';
-import { InFlight, type InFlightEntry } from './in-flight.js';
+import { type DecidedSignal, InFlight, type InFlightEntry } from './in-flight.js';
 
 /** How far a partition's input has been taken in, through every connection and every owner of its data directory. */
 export class StreamProgress {
@@ -9,7 +8,7 @@ export class StreamProgress {
   /** Everything up to here has reached the target. */
   position: EntryId;
   /** Signals that an earlier process had taken in and not answered: what each sees, or the close of the bar it waits for. */
-  private readonly restored: Map<EntryId, SignalSight | { readonly dueNs: bigint }>;
+  private readonly restored: Map<EntryId, DecidedSignal | { readonly dueNs: bigint }>;
 
   /** `state`: what was recorded with the bars the target has; null for a target without any of this stream's. */
   constructor(
@@ -20,12 +19,14 @@ export class StreamProgress {
     this.position = isOfStream ? state.position : STREAM_START;
     this.restored = new Map();
     if (!isOfStream) return;
-    for (const [id, asOf, isBarMissing = false] of state.unanswered) this.restored.set(id, { asOf, isBarMissing });
+    for (const [id, asOf, isBarMissing = false, readBefore = null] of state.unanswered) {
+      this.restored.set(id, { asOf, isBarMissing, readBefore });
+    }
     for (const [id, dueNs] of state.undecided ?? []) this.restored.set(id, { dueNs });
   }
 
   /** What was known of the entry's signal when it was first taken in; undefined where nothing is. */
-  known(id: EntryId): SignalSight | { readonly dueNs: bigint } | undefined {
+  known(id: EntryId): DecidedSignal | { readonly dueNs: bigint } | undefined {
     return this.restored.get(id);
   }
 
@@ -58,7 +59,9 @@ export class StreamProgress {
     return {
       stream: this.stream,
       position: this.position,
-      unanswered: [...decided].map(([id, { asOf, isBarMissing }]) => [id, asOf, isBarMissing]),
+      unanswered: [...decided].map(([id, { asOf, isBarMissing, readBefore }]) =>
+        readBefore === null ? [id, asOf, isBarMissing] : [id, asOf, isBarMissing, readBefore],
+      ),
       undecided: [...undecided],
     };
   }

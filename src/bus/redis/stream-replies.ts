@@ -13,14 +13,12 @@ import type { PartitionKeys } from './partition-keys.js';
 import type { RedisSettings } from './redis-client.js';
 import { ANSWER, ANSWER_WITHOUT_BAR, DEAD_LETTER } from './scripts.js';
 import { frameFields } from './stream-entries.js';
-import type { StreamProgress } from './stream-progress.js';
 
 export interface StreamReplyParts {
   readonly settings: RedisSettings;
   readonly keys: PartitionKeys;
   readonly dialect: Dialect;
   readonly clock: Clock;
-  readonly progress: StreamProgress;
   /** How long a signal waits for the bar that is due, by the times of the entries; 0: not at all. */
   readonly awaitBarMs: number;
 }
@@ -30,15 +28,15 @@ export class StreamReplies {
   constructor(private readonly parts: StreamReplyParts) {}
 
   answer(entry: InFlightEntry, claim: SignalClaim, answer: EnrichedSignalEvent): ReplyCommand {
-    const { settings, keys, dialect, clock, progress, awaitBarMs } = this.parts;
+    const { settings, keys, dialect, clock, awaitBarMs } = this.parts;
     const { group, seenSeconds, outputKeep } = settings;
     const fields = frameFields(dialect.encodeEnriched(enrichedMessageOf(answer), clock.epochNs()));
     const own = [keys.lease, keys.input, keys.output, keys.seen(claim.signalId!)];
     const args = [group, entry.id, seenSeconds, outputKeep, digestOf(claim)];
-    if (!entry.isBarMissing) return (scripts, token) => scripts.of(ANSWER, own, [token, ...args, ...fields]);
+    const { readBefore } = entry;
+    if (readBefore === null) return (scripts, token) => scripts.of(ANSWER, own, [token, ...args, ...fields]);
     const windowEnd = entryMs(entry.id) + awaitBarMs;
-    return (scripts, token) =>
-      scripts.of(ANSWER_WITHOUT_BAR, own, [token, ...args, progress.position, windowEnd, ...fields]);
+    return (scripts, token) => scripts.of(ANSWER_WITHOUT_BAR, own, [token, ...args, readBefore, windowEnd, ...fields]);
   }
 
   /** `of`: what its id means. Without an id nothing is remembered. */

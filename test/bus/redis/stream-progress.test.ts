@@ -9,7 +9,7 @@ function withInFlight(): StreamProgress {
   const progress = new StreamProgress(STREAM, null);
   progress.inFlight.add(inFlightEntry({ id: '9-0', asOf: 4 }));
   progress.inFlight.add({ ...inFlightEntry({ id: '10-0', asOf: null }), reply: () => ['PING'], replyKind: 'rejected' });
-  progress.inFlight.add({ ...inFlightEntry({ id: '11-0', asOf: 7 }), isBarMissing: true });
+  progress.inFlight.add({ ...inFlightEntry({ id: '11-0', asOf: 7 }), isBarMissing: true, readBefore: '11-5' });
   progress.inFlight.add({ ...inFlightEntry({ id: '12-0', asOf: null }), dueNs: 60n, isWaiting: true });
   progress.position = '12-0';
   return progress;
@@ -22,18 +22,19 @@ test('the next process learns the position, and what the unanswered signals may 
     position: '12-0',
     unanswered: [
       ['9-0', 4, false],
-      ['11-0', 7, true],
+      ['11-0', 7, true, '11-5'],
     ],
     undecided: [['12-0', 60n]],
   });
   const next = new StreamProgress(STREAM, state);
   assert.is(next.position, '12-0');
-  assert.equal(next.known('9-0'), { asOf: 4, isBarMissing: false });
+  assert.equal(next.known('9-0'), { asOf: 4, isBarMissing: false, readBefore: null });
+  assert.equal(next.known('11-0'), { asOf: 7, isBarMissing: true, readBefore: '11-5' });
   assert.equal(next.known('12-0'), { dueNs: 60n });
   assert.is(next.known('13-0'), undefined);
   assert.equal(next.toState(), state, 'and tells it again until they are answered');
   next.settle('9-0');
-  assert.equal(next.toState().unanswered, [['11-0', 7, true]]);
+  assert.equal(next.toState().unanswered, [['11-0', 7, true, '11-5']]);
 });
 
 test('what another stream had come to says nothing about this one', () => {

@@ -7,11 +7,15 @@ import { BusCounts } from '../../../src/bus/intake.js';
 import type { SignalSight } from '../../../src/bus/message-bus.js';
 import { openDialect } from '../../../src/bus/open-dialect.js';
 import { type EntryId, entryMs } from '../../../src/bus/redis/entry-id.js';
+import { InFlight } from '../../../src/bus/redis/in-flight.js';
 import { partitionKeys } from '../../../src/bus/redis/partition-keys.js';
 import type { StreamEntry } from '../../../src/bus/redis/stream-entries.js';
 import { StreamIntake } from '../../../src/bus/redis/stream-intake.js';
 import { StreamProgress } from '../../../src/bus/redis/stream-progress.js';
+import { WaitingSignals } from '../../../src/bus/redis/waiting-signals.js';
+import { BarSeries } from '../../../src/market/bar.js';
 import { silentLogger } from '../../support/captured-log.js';
+import { inFlightEntry } from '../../support/in-flight-entry.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { redisSettings } from '../../support/redis-server.js';
 import { PROPERTY_RUNS } from '../../support/sizes.js';
@@ -28,23 +32,32 @@ interface Written {
   readonly minute: number;
   readonly kind: 'bar' | 'signal';
   readonly seconds: number;
+  /** Minutes of the bars that a signal brings. */
+  readonly brings?: readonly number[];
 }
 
-function entryOf({ id, instrumentId, minute, kind, seconds }: Written): StreamEntry {
+function entryOf({ id, instrumentId, minute, kind, seconds, brings }: Written): StreamEntry {
   const timestamp = barAt(minute).tsEventNs + BigInt(seconds) * 1_000_000_000n;
   const { payload } = dialect.encodeInput(
     kind === 'bar'
       ? { kind, instrumentId, bar: barAt(minute) }
-      : { kind, event: { instrumentId, signal: 1, timestamp, signalId: id } },
+      : {
+          kind,
+          event: { instrumentId, signal: 1, timestamp, signalId: id, ...(brings && { bars: seriesOf(brings) }) },
+        },
   );
   return { id, fields: [Buffer.from('payload'), Buffer.from(payload)] };
+}
+
+function seriesOf(minutes: readonly number[]): BarSeries {
+  return BarSeries.fromBars(minutes.map(barAt));
 }
 
 /** Reads a stream as the owner of a partition does, with processes that die in between. */
 class Reader {
   target = new StoreTarget();
   private progress = new StreamProgress(partitionKeys(settings).input, null);
-  private intake = this.open();
+  intake = this.open();
   private next = 0;
   /** Signals that have their reply: they are not pending any more. */
   private readonly replied = new Set<EntryId>();
@@ -175,10 +188,67 @@ test('a signal sees its due bar if that comes within the window, and is told tha
   assert.ok(seen.missing > PROPERTY_RUNS && seen.awaited > PROPERTY_RUNS, JSON.stringify(seen));
 });
 
+function at(k: number, instrumentId: string, minute: number, kind: Written['kind'] = 'signal'): Written {
+  return { id: `${1_796_000_000_000 + k}-0`, instrumentId, minute, kind, seconds: 0 };
+}
+
+test('a due bar is not missing where a later signal brings it with the next ones', () => {
+  // As many as a signal has to bring.
+  const brings = Array.from({ length: 100 }, (_, k) => k - HISTORY_BARS);
+  const reader = new Reader([at(0, 'X', 0), { ...at(1, 'X', brings.at(-1)!), brings }]);
+  reader.read(2);
+  assert.equal(
+    reader.target.given.map(({ asOf, isBarMissing }) => ({ asOf, isBarMissing })),
+    [
+      { asOf: HISTORY_BARS, isBarMissing: false },
+      { asOf: brings.length - 1, isBarMissing: false },
+    ],
+  );
+});
+
+test('a signal that waits for room alone is brought again, though nothing else comes', () => {
+  const reader = new Reader([at(0, 'X', 0)]);
+  reader.read(1);
+  reader.target.isFull = true;
+  const { intake } = reader;
+  assert.is(intake.waitsUntilMs, 1_796_000_000_000 + AWAIT_MS + 1);
+  assert.is(intake.timePassed(1_796_000_000_000 + AWAIT_MS + 1), 'busy');
+  assert.is(intake.waitsUntilMs, 0);
+  reader.target.isFull = false;
+  assert.is(intake.timePassed(0), 'settled');
+  assert.is(intake.waitsUntilMs, null);
+  assert.equal(reader.target.given.length, 1);
+});
+
+test('what waits costs nothing while its window lasts and no bar of it comes', () => {
+  const inFlight = new InFlight();
+  const waiting = new WaitingSignals(inFlight, AWAIT_MS);
+  let looks = 0;
+  for (let k = 0; k < 1000; k++) {
+    const id = `${1_796_000_000_000 + k}-0`;
+    const entry = inFlightEntry({ id, asOf: null });
+    Object.defineProperty(entry, 'dueNs', {
+      get: () => {
+        looks++;
+        return 1n;
+      },
+    });
+    const event = { instrumentId: `I${k}`, signal: 1, timestamp: 1n } as const;
+    inFlight.add(entry);
+    waiting.add({ id, event, entry });
+  }
+  looks = 0;
+  const none = (): never => {
+    throw new Error('nothing is decided, or let in');
+  };
+  waiting.timePassed(1_796_000_000_000 + AWAIT_MS, null, none);
+  waiting.barStored('another', 1n, none);
+  assert.ok(waiting.release(none));
+  assert.is(waiting.untilMs, 1_796_000_000_000 + AWAIT_MS + 1);
+  assert.ok(looks < 10, `${looks} looks at them`);
+});
+
 test('signals of an instrument are let in in order, and those of others pass', () => {
-  const at = (k: number, instrumentId: string, minute: number, kind: Written['kind'] = 'signal'): Written => ({
-    ...{ id: `${1_796_000_000_000 + k}-0`, instrumentId, minute, kind, seconds: 0 },
-  });
   const reader = new Reader([
     at(0, 'X', 0),
     at(1, 'X', -1),
