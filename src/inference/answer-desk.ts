@@ -59,10 +59,12 @@ export class AnswerDesk {
     signal: AdmittedSignal,
     evaluation: Evaluation,
     startNs: number,
-    degraded: DegradedReason | undefined,
+    obstacle: DegradedReason | undefined,
   ): EnrichedSignalEvent {
     const { config } = this;
-    const isEvaluated = evaluation.status === EVALUATED && (degraded === undefined || degraded === 'bar-missing');
+    const isEvaluated = evaluation.status === EVALUATED && obstacle === undefined;
+    // Above any other reason: by this one it is known that nothing may be learned from it.
+    const degraded = signal.isBarMissing ? 'bar-missing' : obstacle;
     const regimeWeight = isEvaluated ? evaluation.regimeWeight : Number.NaN;
     const toxicity = isEvaluated ? evaluation.toxicity : Number.NaN;
     const sizeReason = degraded ?? (isEvaluated ? SIZE_REASONS[evaluation.sizeReason - 1] : 'flat');
@@ -100,8 +102,7 @@ export class AnswerDesk {
   private degradedBy(signal: AdmittedSignal, { status }: Evaluation): DegradedReason | undefined {
     switch (status) {
       case EVALUATED:
-        if (this.store.hasLapped(signal.instrument, signal.asOf)) return 'stale-window';
-        return signal.isBarMissing ? 'bar-missing' : undefined;
+        return this.store.hasLapped(signal.instrument, signal.asOf) ? 'stale-window' : undefined;
       case STALE_WINDOW:
         return 'stale-window';
       case INSUFFICIENT_HISTORY:

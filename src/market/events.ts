@@ -14,7 +14,7 @@ export interface SignalEvent {
   readonly features?: Readonly<Record<string, number>>;
 }
 
-/** Why an answer is not what the signal asked for, although it was good: the default confidence, or with 'bar-missing' that of the bar before the one that was due. */
+/** Why an answer is not what the signal asked for, although it was good: the default confidence, or with 'bar-missing', where it was made in time, that of the bar before the one that was due. */
 export type DegradedReason =
   | 'deadline'
   | 'worker-failed'
