@@ -17,6 +17,8 @@ export class InstrumentBook<P> {
   lookAtNs: bigint | null = null;
   /** The newest bar that came after a signal that should have seen it. */
   lateTo = -1;
+  /** Signals that should have seen a bar that came after them, and were not closed yet. */
+  readonly late: OpenSignal<P>[] = [];
   /** Set while its signals are stepped and closed. */
   isAdvancing = false;
   /** The bars its signals are followed on. */
@@ -37,6 +39,17 @@ export class InstrumentBook<P> {
     this.times = { base, mask, tsEventNs: reader.closeTimes };
     this.followedTo = this.newest;
     this.quietSinceNs = this.newestNs;
+  }
+
+  /** Out of the open ones, before its turn: its time may lie so far ahead that this never comes. */
+  takeLate(): OpenSignal<P> | undefined {
+    for (let late = this.late.shift(); late !== undefined; late = this.late.shift()) {
+      const found = late;
+      if (found.isClosed) continue;
+      this.open.keep((one) => one !== found);
+      return found;
+    }
+    return undefined;
   }
 
   get newest(): number {

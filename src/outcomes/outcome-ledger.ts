@@ -48,8 +48,8 @@ export interface OpenRecord<P> {
  * out, or the user says how it ended. It is *closed* when the last bar of its horizon is stored, whenever it was resolved; signals of an instrument close in signal time. Statistics use closed signals alone. The latest resolved ones are a biased sample: with a stop nearer than the
  * profit, whatever resolves early is mostly stops, and what is still open is missing.
  *
- * Without a label, resolved and closed at once: *censored* signals, which had no volatility, whose as-of window or path is not in the ring, or which should have seen a bar that came after
- * them (what is lost on the way closes in its turn); *expired* ones, whose instrument has had no bar for `expiryNs` of event time, which is the newest bar close of any instrument. An expired
+ * Without a label, resolved and closed at once: *censored* signals, which had no volatility, whose as-of window or path is not in the ring (what is lost on the way closes in its turn), or
+ * which should have seen a bar that came after them; *expired* ones, whose instrument has had no bar for `expiryNs` of event time, which is the newest bar close of any instrument. An expired
  * signal loses a label it may have been told, which without a closed horizon would be one of the early ones. Statistics skip what has no meta-label.
  *
  * Owned by the main thread, which also writes the bars. Listeners are called synchronously and may call back. One that throws interrupts the call it was told in; nothing
@@ -228,6 +228,7 @@ export class OutcomeLedger<P> {
     open.lookedTo = Math.max(lookedTo, sequence);
     if (start.kind === 'open') return;
     if (start.kind === 'late') {
+      book.late.push(open);
       this.censor(open, start.bar);
       if (start.bar <= book.lateTo) return;
       book.lateTo = start.bar;
@@ -286,9 +287,12 @@ export class OutcomeLedger<P> {
 
   private closeDue(book: InstrumentBook<P>, sequence: number): void {
     for (let front = book.open.peek(); front !== undefined; front = book.open.peek()) {
-      if (front.closesAt > sequence || front.outcome === null) return;
+      if (front.closesAt > sequence || front.outcome === null) break;
       book.open.shift();
       this.finish(front, withUnitKnown(front.outcome, unitReturnOf(front)));
+    }
+    for (let late = book.takeLate(); late !== undefined; late = book.takeLate()) {
+      this.finish(late, unlabelledOutcome(late.signal, 'censored'));
     }
   }
 

@@ -203,6 +203,7 @@ class Model {
 
   /** In signal time, and none before one that is earlier. */
   private closeDue(market: number): void {
+    for (const expected of this.openOf(market)) if (this.isLate(expected)) expected.end = 'censored';
     const inTime = this.openOf(market).sort((a, b) => inOrder(timesOf(a.signal), timesOf(b.signal)));
     for (const expected of inTime) {
       if (!this.isOver(expected)) return;
@@ -223,6 +224,11 @@ class Model {
       if (closeOf(bar) <= signal.timestampNs) return { kind: 'late', bar };
     }
     return closeOf(newest) >= signal.timestampNs ? { kind: 'bar', bar: newest + 1 } : { kind: 'open' };
+  }
+
+  /** Nothing that is known of it will change: it waits for no turn. */
+  isLate(expected: Expected): boolean {
+    return expected.lostAt === null && expected.signal.asOf >= 0 && this.startOf(expected).kind === 'late';
   }
 
   isAtClose({ instrument, asOf, timestampNs }: Signal): boolean {
@@ -426,7 +432,10 @@ class Life {
     assert.ok(open.every(({ signal }) => ledger.isOpen(signal.signalId)));
     assert.is(ledger.floor(), open.length === 0 ? null : Math.min(...open.map(({ signal }) => signal.ordinal)));
     for (let k = 0; k < INSTRUMENTS.length; k++) {
-      const closed = told.filter(({ what, signal }) => what === 'closed' && signal.instrument === k);
+      const inTurn = this.model.signals.filter((expected) => !this.model.isLate(expected)).map(({ signal }) => signal);
+      const closed = told.filter(
+        ({ what, signal }) => what === 'closed' && signal.instrument === k && inTurn.includes(signal),
+      );
       const times = closed.map(({ signal }) => timesOf(signal));
       assert.equal(times, [...times].sort(inOrder), 'closed in signal time');
     }

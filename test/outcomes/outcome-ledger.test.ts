@@ -183,6 +183,19 @@ test('the floor stays with a signal that outlasts thousands of others', () => {
   assert.is(run.ledger.floor(), 1999);
 });
 
+test('a signal from the far future is closed with the next bar, though earlier ones are always open', () => {
+  const run = new Market();
+  for (let k = 0; k < 50; k++) {
+    run.follow();
+    const wrong = run.follow({ timestampNs: 2n ** 62n });
+    assert.ok(run.ledger.isOpen(wrong.signalId));
+    run.row(QUIET);
+    assert.not.ok(run.ledger.isOpen(wrong.signalId));
+    assert.is(outcomeOf(run, wrong).outcome, 'censored');
+    assert.ok(run.ledger.openCount <= 3, `${run.ledger.openCount} are open`);
+  }
+});
+
 test('without volatility, without bars or with bars that are gone a signal is censored at once', () => {
   const run = new Market({ capacity: 64 });
   for (let k = 0; k < 15; k++) run.row([100, 100, 100, 100]);
