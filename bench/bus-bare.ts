@@ -10,6 +10,8 @@ export interface BareServer {
 const GROUP = 'ml4t';
 const TOKEN = 'bare';
 const READ_COUNT = 256;
+/** Of the signals: as long as a real one, and nothing here looks at it. */
+const DIGEST = '0123456789abcdef';
 
 /** Reads the stream, delivers each batch to the group and answers it by the same two scripts, pipelined as the bus does. */
 export async function bareStreams(
@@ -46,6 +48,7 @@ export async function bareStreams(
           id,
           86_400,
           1_000_000,
+          DIGEST,
           'payload',
           answer(signalId),
         );

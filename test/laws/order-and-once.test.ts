@@ -141,7 +141,7 @@ test('signals of one instrument that take turns with other lanes still leave in 
   const signal = { instrumentId: 'A', signal: 1, timestamp: LATEST_NS } as const;
   const flat = { ...signal, signal: 0 } as const;
   // Small turns go inline, large ones to a worker, however long that takes to wake; a flat signal in between must wait for the worker, too.
-  const steps: Step[] = Array.from({ length: 60 }, (_, k) => [
+  const steps: Step[] = Array.from({ length: 30 }, (_, k) => [
     { kind: 'burst' as const, signals: Array<SignalEvent>(k % 2 === 0 ? 1 : 1000).fill(signal) },
     { kind: 'burst' as const, signals: [flat] },
     { kind: 'turn' as const },
