@@ -141,8 +141,11 @@ export class ML4TOrchestrator {
   }
 
   /**
-   * The answer to one signal, by its deadline, from the bars that are stored by now: one that closes at its time has to be added before. Rejects, before anything is stored of it, with INVALID_SIGNAL, MISSING_FEATURE or the fault of its bars; with
-   * OVERLOADED while `outstandingMax` signals are on their way; with STOPPED if {@link stop} comes first. Answers of one instrument come in the order of their signals.
+   * The answer to one signal, by its deadline, from the bars that are stored by now: one that
+   * closes at its time has to be added before. Rejects, before anything is stored of it, with
+   * INVALID_SIGNAL, MISSING_FEATURE or the fault of its bars; with OVERLOADED while
+   * `outstandingMax` signals are on their way; with STOPPED if {@link stop} comes first. Answers of
+   * one instrument come in the order of their signals.
    */
   processSignal(event: SignalEvent): Promise<EnrichedSignalEvent> {
     return this.entrance.answer(event);
@@ -241,7 +244,10 @@ export class ML4TOrchestrator {
     return this.running().watch.monitor.status;
   }
 
-  /** Whether live sides seem to know the bar that their outcomes begin with: of the newest closed signals; null before enough have closed. */
+  /**
+   * Whether live sides seem to know the bar that their outcomes begin with: of the newest closed
+   * signals; null before enough have closed.
+   */
   get lookAhead(): LookAheadFigures | null {
     return this.running().lookAhead.figures;
   }

@@ -11,7 +11,9 @@ export interface PayloadDecoderOptions {
   readonly placeOf: (object: UntrustedObject) => SequencePlace | null;
   /** Throws likewise. A message that is refused for what is in it has its place all the same. */
   readonly read: (object: UntrustedObject, place: SequencePlace | null) => Decoded;
-  /** What a refused message tells of its signal; null where it is none and names none. Never throws. */
+  /**
+   * What a refused message tells of its signal; null where it is none and names none. Never throws.
+   */
   readonly claimOf: (object: UntrustedObject) => SignalClaim | null;
 }
 

@@ -45,7 +45,10 @@ export interface SequencePlace {
   readonly sequence: bigint;
 }
 
-/** How messages are written. No method keeps a state; none but {@link encodeInput} and {@link decodeReply} throws. */
+/**
+ * How messages are written. No method keeps a state; none but {@link encodeInput} and {@link
+ * decodeReply} throws.
+ */
 export interface Dialect {
   readonly decode: (frame: Frame) => Decoded;
   /** On which signals come, as senders name streams after them; empty where topics mean nothing. */

@@ -1,6 +1,9 @@
 import { NS_PER_MS } from '../clock.js';
 
-/** Intervals that are looked at; the longest of them counts, since senders may take turns, or send several at once. */
+/**
+ * Intervals that are looked at; the longest of them counts, since senders may take turns, or send
+ * several at once.
+ */
 const INTERVALS = 4;
 /** Three are missed once half of the next interval has passed. */
 const INTERVALS_MAX = 3.5;
@@ -11,17 +14,26 @@ export interface HeartbeatListener {
   readonly onResumed: (silentMs: number) => void;
 }
 
-/** Tells when heartbeats stop, and when they come again. How far apart they are is learned from those that came: from two on. */
+/**
+ * Tells when heartbeats stop, and when they come again. How far apart they are is learned from
+ * those that came: from two on.
+ */
 export class Heartbeats {
   private readonly intervalsMs: number[] = [];
-  /** When the last was written, in its sender's or the server's milliseconds; null where the next says nothing of an interval. */
+  /**
+   * When the last was written, in its sender's or the server's milliseconds; null where the next
+   * says nothing of an interval.
+   */
   private writtenMs: number | null = null;
   private heardNs = 0;
   private isSilent = false;
 
   constructor(private readonly listener: HeartbeatListener) {}
 
-  /** `writtenMs`: what intervals are measured by, so that those that come late together are no quick ones. `nowNs`: on the monotonic clock. */
+  /**
+   * `writtenMs`: what intervals are measured by, so that those that come late together are no quick
+   * ones. `nowNs`: on the monotonic clock.
+   */
   heard(writtenMs: number, nowNs: number): void {
     if (this.isSilent) this.listener.onResumed((nowNs - this.heardNs) / NS_PER_MS);
     else if (this.writtenMs !== null) {

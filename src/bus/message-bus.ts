@@ -12,7 +12,10 @@ export type BusInput =
       readonly kind: 'bar';
       readonly instrumentId: string;
       readonly bar: Bar;
-      /** One of the past that is published again: taken where it continues what is stored, else passed over. */
+      /**
+       * One of the past that is published again: taken where it continues what is stored, else
+       * passed over.
+       */
       readonly historical?: true;
     }
   | { readonly kind: 'signal'; readonly event: SignalEvent };
@@ -54,7 +57,10 @@ export interface Rejection {
   /** null where the message does not tell, or is no signal. */
   readonly signalId: string | null;
   readonly instrumentId: string | null;
-  /** The original bytes; null where they were too many to send back, and for a signal over streams, whose producer reads it beside the answers: the dead letter has them. */
+  /**
+   * The original bytes; null where they were too many to send back, and for a signal over streams,
+   * whose producer reads it beside the answers: the dead letter has them.
+   */
   readonly payload: Uint8Array | null;
   /** The signal had its reply before: this is a copy of that, or says that it is gone. */
   readonly repeated: boolean;
@@ -66,13 +72,19 @@ export interface BusTarget {
   addBar(instrumentId: string, bar: Bar): void;
   /** Stores what a signal that has its reply already left behind: the bars it brought, all or none, as at its admission. Throws as {@link submit}. */
   mergeBars(event: SignalEvent): void;
-  /** `sight`: what it sees, where that was fixed before. Throws what admission refuses with, OVERLOADED, STORE_BEHIND, NOT_STARTED, STOPPED. */
+  /**
+   * `sight`: what it sees, where that was fixed before. Throws what admission refuses with,
+   * OVERLOADED, STORE_BEHIND, NOT_STARTED, STOPPED.
+   */
   submit(event: SignalEvent, sight?: SignalSight): Submission;
   /** Sequence of the newest bar that the signal would see now; −1 for none. */
   asOf(event: SignalEvent): number;
   /** Close of that bar; 0 for none. */
   asOfNs(event: SignalEvent): bigint;
-  /** Close of the bar that is due for the signal and not stored: one interval after the instrument's newest bar, and the signal's time has reached it, but not the next one. null for none. */
+  /**
+   * Close of the bar that is due for the signal and not stored: one interval after the instrument's
+   * newest bar, and the signal's time has reached it, but not the next one. null for none.
+   */
   dueNs(event: SignalEvent): bigint | null;
   /** Close of the instrument's newest bar; 0 for none. */
   newestNs(instrumentId: string): bigint;
@@ -103,7 +115,10 @@ export interface BusEvents {
   busDown: (down: { readonly server: string; readonly code: string; readonly reason: string }) => void;
   /** Messages are missing that the other side had sent; `reason` says which and why. */
   busGap: (gap: { readonly server: string; readonly missing: number | null; readonly reason: string }) => void;
-  /** Messages were refused since the last such event, the first of them with this code; at most every ten seconds. */
+  /**
+   * Messages were refused since the last such event, the first of them with this code; at most
+   * every ten seconds.
+   */
   busRefused: (refused: { readonly server: string } & Refusals) => void;
   /** A kind of message is ignored; once for each class and topic, of 256 at the most. */
   busIgnored: (ignored: { readonly server: string } & IgnoredKind) => void;

@@ -33,7 +33,10 @@ export function enrichedFields(message: EnrichedMessage): UntrustedObject {
   };
 }
 
-/** Reads the fields of either version. Throws INVALID_MESSAGE, NOT_A_NUMBER, INVALID_SIGNAL or BAD_TIMESTAMP. */
+/**
+ * Reads the fields of either version. Throws INVALID_MESSAGE, NOT_A_NUMBER, INVALID_SIGNAL or
+ * BAD_TIMESTAMP.
+ */
 export function readEnrichedFields(fields: UntrustedObject): EnrichedMessage {
   return {
     signalId: readText(fields, 'signal_id', 'INVALID_MESSAGE'),

@@ -7,7 +7,10 @@ import { readReason } from './rejected-fields.js';
 /** The class of custom data that refusals of signals go out as. */
 export const REJECTED_TYPE = 'RejectedSignal';
 
-/** The fields of the class, all of them always. The instrument is plain text: what was refused need not name one, and NautilusTrader's own class takes no empty one. */
+/**
+ * The fields of the class, all of them always. The instrument is plain text: what was refused need
+ * not name one, and NautilusTrader's own class takes no empty one.
+ */
 export function rejectedSignalFields(rejection: Rejection): UntrustedObject {
   return {
     instrument_id: rejection.instrumentId ?? '',

@@ -2,8 +2,9 @@ import type { OrchestratorConfig } from '../config.js';
 import { type NautilusBarType, parseNautilusBarType } from './nautilus-bar-type.js';
 
 /**
- * What a topic says of its messages. 'input': they may concern this system; 'historical': so may the bars among them, which were published for somebody who asked for the past; 'none': `setting` would
- * take them, if any.
+ * What a topic says of its messages. 'input': they may concern this system; 'historical': so may
+ * the bars among them, which were published for somebody who asked for the past; 'none': `setting`
+ * would take them, if any.
  */
 export type TopicConcern =
   | { readonly kind: 'input' | 'historical' | 'heartbeat' }
@@ -13,11 +14,17 @@ export type TopicConcern =
 export type TopicSettings = Pick<OrchestratorConfig['redis'], 'signalType' | 'barSpec' | 'barSource'>;
 
 export const BARS = 'data.bars.';
-/** Before the topic of what is published again, by v1 nodes; those of v2 have a prefix of their own, behind which the topic need not stand. */
+/**
+ * Before the topic of what is published again, by v1 nodes; those of v2 have a prefix of their own,
+ * behind which the topic need not stand.
+ */
 export const HISTORICAL = 'historical.';
 const PIPELINE = 'data.pipeline.';
 const SIGNALS = 'data.Signal';
-/** Custom data is published under the name of its class, everything else in lower case. What this system writes is no signal. */
+/**
+ * Custom data is published under the name of its class, everything else in lower case. What this
+ * system writes is no signal.
+ */
 const CUSTOM = /^data\.(?!EnrichedSignal|RejectedSignal)\p{Lu}/u;
 export const SIGNAL_TYPE = 'redis.signalType';
 

@@ -3,7 +3,10 @@ import { fieldOf, readBoolean, readText, refusal } from './fields.js';
 import type { Rejection } from './message-bus.js';
 import type { UntrustedObject } from './payload.js';
 
-/** A rejection as the plain dialect writes it. `repeated` comes last, for the script that changes it in copies. */
+/**
+ * A rejection as the plain dialect writes it. `repeated` comes last, for the script that changes it
+ * in copies.
+ */
 export function rejectedFields({ signalId, instrumentId, code, field, reason, repeated }: Rejection): UntrustedObject {
   return { type: 'rejected', signalId, instrumentId, code, field, reason, repeated };
 }

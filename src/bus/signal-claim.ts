@@ -33,7 +33,10 @@ export function claimOfInput(input: BusInput): SignalClaim | null {
   return input.kind === 'signal' ? claimOfEvent(input.event) : null;
 }
 
-/** What a message tells that is refused for what is in it. As {@link claimOfEvent} wherever a part can be read, so that a signal is the same before and after it was mended elsewhere. */
+/**
+ * What a message tells that is refused for what is in it. As {@link claimOfEvent} wherever a part
+ * can be read, so that a signal is the same before and after it was mended elsewhere.
+ */
 export function readClaim(object: UntrustedObject, names: ClaimNames): SignalClaim {
   const [signalId, instrumentId] = [fieldOf(object, names.signalId), fieldOf(object, names.instrumentId)];
   const timestamp = unlessThrown(() => readTimestampNs(object, names.timestamp));

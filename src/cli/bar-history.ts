@@ -3,7 +3,10 @@ import { HISTORY_BARS_MIN } from '../features/feature-columns.js';
 import { type Bar, BarSeries, checkBarShape, checkBars, findBarFault } from '../market/bar.js';
 import { wholeSecondNs } from '../market/timestamp.js';
 
-/** Bars of one instrument in any order; each has its place by its close. The first of a close counts: an equal one is passed over, another one is refused. */
+/**
+ * Bars of one instrument in any order; each has its place by its close. The first of a close
+ * counts: an equal one is passed over, another one is refused.
+ */
 export class BarHistory {
   /** Closes that were taken as the whole second they lie just before. */
   roundedCount = 0;

@@ -8,7 +8,10 @@ import { featureSetOf, trainingPlanOf } from '../training/training-plan.js';
 import type { TrainingSeries } from '../training/training-series.js';
 import { StreamLesson, type StreamLessonCounts } from './stream-lesson.js';
 
-/** What the configured partition teaches, read by the dialect that its bus reads. Rejects as {@link partitionHistory} does, and as {@link StreamLesson.toSeries} throws. */
+/**
+ * What the configured partition teaches, read by the dialect that its bus reads. Rejects as {@link
+ * partitionHistory} does, and as {@link StreamLesson.toSeries} throws.
+ */
 export async function readStreamLesson(
   config: OrchestratorConfig,
 ): Promise<{ series: TrainingSeries[]; counts: StreamLessonCounts }> {

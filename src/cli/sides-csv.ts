@@ -18,7 +18,8 @@ export interface SidesFile extends SideSchedule {
 }
 
 /**
- * Sides from a CSV file with the columns `timestamp,side` (−1, 0, 1), time strictly increasing, as {@link alignSides} takes their stamps. Throws with line and column, and SIGNALS_AT_UNKNOWN.
+ * Sides from a CSV file with the columns `timestamp,side` (−1, 0, 1), time strictly increasing, as
+ * {@link alignSides} takes their stamps. Throws with line and column, and SIGNALS_AT_UNKNOWN.
  */
 export async function readSidesCsv(
   path: string,

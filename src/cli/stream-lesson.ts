@@ -41,8 +41,11 @@ interface Instrument {
 }
 
 /**
- * Training series out of the messages of a stream, in the order of the stream. Bars have their place by their close, whenever they came. A signal is joined to the newest bar that closed at
- * or before its time, as the sides of a file are; of several that see one bar the last by its time counts, of equal times the last that came. Each message is refused for what a live one would be refused for.
+ * Training series out of the messages of a stream, in the order of the stream. Bars have their
+ * place by their close, whenever they came. A signal is joined to the newest bar that closed at or
+ * before its time, as the sides of a file are; of several that see one bar the last by its time
+ * counts, of equal times the last that came. Each message is refused for what a live one would be
+ * refused for.
  */
 export class StreamLesson {
   private readonly instruments = new Map<string, Instrument>();
@@ -80,7 +83,10 @@ export class StreamLesson {
     this.countRefusal(code);
   }
 
-  /** Series of the instruments with bars and signals, by name. Throws NO_ROWS without bars, INSUFFICIENT_DATA without a signal that saw one. */
+  /**
+   * Series of the instruments with bars and signals, by name. Throws NO_ROWS without bars,
+   * INSUFFICIENT_DATA without a signal that saw one.
+   */
   toSeries(): { series: TrainingSeries[]; counts: StreamLessonCounts } {
     const sum = { bars: 0, signals: 0, replaced: 0, withoutBar: 0, roundedCount: this.roundedSignals };
     const series: TrainingSeries[] = [];

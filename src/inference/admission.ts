@@ -13,7 +13,10 @@ export class AdmittedSignal implements SignalRequest {
     readonly signalId: string,
     /** The caller's event as it was, with its id. */
     readonly event: SignalEvent,
-    /** When it was decided, as {@link wholeSecondNs} takes its timestamp: what it may see depends on this. */
+    /**
+     * When it was decided, as {@link wholeSecondNs} takes its timestamp: what it may see depends on
+     * this.
+     */
     readonly instantNs: bigint,
     readonly userValues: Float64Array,
     /** Its index in the feature store; −1 for one without bars. */
@@ -22,7 +25,10 @@ export class AdmittedSignal implements SignalRequest {
     readonly asOfNs: bigint,
     /** Why there is nothing to evaluate; null where there is. */
     readonly obstacle: WindowObstacle | null,
-    /** The bar that closed at its time did not come: it is answered from the bars before, with size 0. */
+    /**
+     * The bar that closed at its time did not come: it is answered from the bars before, with size
+     * 0.
+     */
     readonly isBarMissing = false,
   ) {}
 
@@ -51,9 +57,10 @@ export class Admission {
   ) {}
 
   /**
-   * `asOfBefore`: what was fixed when the same signal was let in by an earlier process; bars that came later are then not seen, whenever they closed. `isBarMissing`: whoever brings the
-   * signal has waited for its due bar in vain.
-   * Throws INVALID_SIGNAL or MISSING_FEATURE with the field, or what {@link FeatureStoreWriter.merge} throws.
+   * `asOfBefore`: what was fixed when the same signal was let in by an earlier process; bars that
+   * came later are then not seen, whenever they closed. `isBarMissing`: whoever brings the signal
+   * has waited for its due bar in vain. Throws INVALID_SIGNAL or MISSING_FEATURE with the field, or
+   * what {@link FeatureStoreWriter.merge} throws.
    */
   admit(event: SignalEvent, asOfBefore = Number.POSITIVE_INFINITY, isBarMissing = false): AdmittedSignal {
     const { store } = this;

@@ -39,8 +39,10 @@ export class BarrierFollower {
   constructor(private readonly barrier: TripleBarrier) {}
 
   /**
-   * Takes up a signal whose path begins with bar `firstBar`; H counts from there. The unit (ATR) is the one known at the signal. With 'signal-close' the entry is the close of the bar
-   * before, where that is the bar the signal was decided at: `decidedAtClose`; else, as with 'next-open', the open of the first bar.
+   * Takes up a signal whose path begins with bar `firstBar`; H counts from there. The unit (ATR) is
+   * the one known at the signal. With 'signal-close' the entry is the close of the bar before,
+   * where that is the bar the signal was decided at: `decidedAtClose`; else, as with 'next-open',
+   * the open of the first bar.
    */
   start(path: BarPath, firstBar: number, side: number, unit: number, decidedAtClose: boolean): void {
     const before = firstBar - 1;

@@ -6,14 +6,18 @@ export type PathStart =
   | { readonly kind: 'bar'; readonly bar: number }
   /** No bar up to now opens late enough. */
   | { readonly kind: 'open' }
-  /** A bar that the signal should have seen came after it: closed by the signal's time, and not before its as-of. */
+  /**
+   * A bar that the signal should have seen came after it: closed by the signal's time, and not
+   * before its as-of.
+   */
   | { readonly kind: 'late'; readonly bar: number };
 
 const OPEN: PathStart = { kind: 'open' };
 
 /**
- * Looks for the first bar of an outcome's path among the bars after `from`, up to `newest`. No bar that opened before the signal was decided belongs to it: part of that bar's path lies
- * before the signal. `from`: the as-of bar, or a later one up to which nothing was found.
+ * Looks for the first bar of an outcome's path among the bars after `from`, up to `newest`. No bar
+ * that opened before the signal was decided belongs to it: part of that bar's path lies before the
+ * signal. `from`: the as-of bar, or a later one up to which nothing was found.
  */
 export function pathStart(
   times: BarTimes,

@@ -21,7 +21,10 @@ export {
 /** Parallel arrays over the labelled signals, in bar order. */
 export interface TripleBarrierLabels {
   readonly signalBar: Int32Array;
-  /** The first bar of each path, the one after the signal's unless it was decided later; H counts from here. */
+  /**
+   * The first bar of each path, the one after the signal's unless it was decided later; H counts
+   * from here.
+   */
   readonly firstBar: Int32Array;
   /** Index into {@link OUTCOMES}. */
   readonly outcome: Uint8Array;
@@ -35,7 +38,10 @@ export interface TripleBarrierLabels {
   readonly metaLabel: Uint8Array;
   /** 1 when both barriers lay inside one bar and the stop was taken to be first. */
   readonly ambiguous: Uint8Array;
-  /** 1 when the last bar of the horizon, i + H, lies inside the data; training and statistics use only these. */
+  /**
+   * 1 when the last bar of the horizon, i + H, lies inside the data; training and statistics use
+   * only these.
+   */
   readonly horizonClosed: Uint8Array;
   readonly counts: {
     readonly profit: number;
@@ -52,9 +58,10 @@ export interface TripleBarrierLabels {
  * The signal at bar i is decided at its close, with the unit u = ATR[i] known then. `sides` holds −1, 0, +1 by bar; 0 is no signal.
  * A signal without u > 0 is counted as noVolatility, one neither touched nor timed out inside the data as censored; neither is labelled.
  *
- * `decidedNs` says when each side was decided, in nanoseconds, where that is later than its bar's close; 0 elsewhere. Its path begins with the first bar that opens then or later. A side
- * decided after the next bar had closed saw too little, and counts as censored.
- * Throws LENGTH_MISMATCH, OUT_OF_RANGE.
+ * `decidedNs` says when each side was decided, in nanoseconds, where that is later than its bar's
+ * close; 0 elsewhere. Its path begins with the first bar that opens then or later. A side decided
+ * after the next bar had closed saw too little, and counts as censored. Throws LENGTH_MISMATCH,
+ * OUT_OF_RANGE.
  */
 export function tripleBarrierLabels(
   bars: BarSeries,
@@ -131,7 +138,10 @@ class Decisions {
     return this.decidedNs === null || this.decidedNs[bar]! <= this.bars.tsEventNs[bar]!;
   }
 
-  /** null for a side whose path does not begin inside the data, or that should have seen a later bar. */
+  /**
+   * null for a side whose path does not begin inside the data, or that should have seen a later
+   * bar.
+   */
   firstBarOf(bar: number): number | null {
     if (this.isAtClose(bar)) return bar + 1;
     const { times, bars } = this;

@@ -292,7 +292,8 @@ export class ClosedLoop {
   }
 
   private closed(signal: FollowedSignal<WatchedAnswer>, outcome: OutcomeEvent): void {
-    // What a user said may have been completed since, and a signal without a label loses the outcome it was told.
+    // What a user said may have been completed since, and a signal without a label loses the
+    // outcome it was told.
     if (outcome.source === 'user' || outcome.metaLabel === null) {
       this.parts.state?.journal.outcome({ ...outcome, ordinal: signal.ordinal });
     }

@@ -10,7 +10,10 @@ export interface LateBarsParts {
   readonly onLateBar: () => void;
 }
 
-/** Tells of bars that came after signals that should have seen them: an event each, a line in the log once an instrument. */
+/**
+ * Tells of bars that came after signals that should have seen them: an event each, a line in the
+ * log once an instrument.
+ */
 export class LateBars {
   private readonly told = new Set<number>();
 

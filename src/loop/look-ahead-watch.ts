@@ -18,7 +18,9 @@ export interface LookAheadWatchParts {
 export const LOOK_AHEAD_WINDOW = 2000;
 /** Closed signals between two looks, which take a fraction of a millisecond. */
 const LOOK_EVERY = 100;
-/** Bars after which an instrument's count of rising ones is halved, so that it follows the market. */
+/**
+ * Bars after which an instrument's count of rising ones is halved, so that it follows the market.
+ */
 const COUNTED_BARS_MAX = 4096;
 /** Bars that rise and fall alike often, with which every count begins. */
 const PRIOR_BARS = 20;
@@ -26,8 +28,10 @@ const PRIOR_BARS = 20;
 type Watched = Pick<FollowedSignal<unknown>, 'instrument' | 'side' | 'asOf'>;
 
 /**
- * Looks whether live sides know the bar that their outcomes begin with, as a training does: for signals that come with the stamps of the bars they were made from. Tells it once, by an event and a
- * line in the log, and again only when a whole window later it is still so or so again. Forgets all of it when the process ends.
+ * Looks whether live sides know the bar that their outcomes begin with, as a training does: for
+ * signals that come with the stamps of the bars they were made from. Tells it once, by an event and
+ * a line in the log, and again only when a whole window later it is still so or so again. Forgets
+ * all of it when the process ends.
  */
 export class LookAheadWatch {
   private readonly moves = {
@@ -62,7 +66,10 @@ export class LookAheadWatch {
     this.moved[instrument] = (moved + 1) * share;
   }
 
-  /** To be called with every closed signal, in order; `firstBar` is the bar that its outcome begins with. */
+  /**
+   * To be called with every closed signal, in order; `firstBar` is the bar that its outcome begins
+   * with.
+   */
   closed(signal: Watched, { metaLabel }: Pick<OutcomeEvent, 'metaLabel'>, firstBar: number): void {
     const { instrument, side, asOf } = signal;
     const before = this.last[instrument];

@@ -7,9 +7,15 @@ import type { LookAheadFigures } from '../validation/look-ahead.js';
 export interface LoopEvents {
   /** Once for every followed signal, when its barriers are met or it ends otherwise; statistics wait until its horizon has closed. */
   outcomeResolved: (outcome: OutcomeEvent) => void;
-  /** A bar came after a signal that should have seen it, by their times: nothing is learned from that signal. */
+  /**
+   * A bar came after a signal that should have seen it, by their times: nothing is learned from
+   * that signal.
+   */
   barLate: (late: { readonly instrumentId: string; readonly closeNs: bigint }) => void;
-  /** Live sides seem to know the bar that their outcomes begin with; told again after a window of signals at the earliest. */
+  /**
+   * Live sides seem to know the bar that their outcomes begin with; told again after a window of
+   * signals at the earliest.
+   */
   lookAheadSuspected: (figures: LookAheadFigures) => void;
   /** A retrain is due; it runs by itself unless `retrain.mode` is 'manual'. */
   retrainTriggered: (trigger: RetrainTrigger) => void;

@@ -41,7 +41,10 @@ export interface BusPosition {
   readonly stream: string;
   /** The newest message that had been taken in. */
   readonly position: string;
-  /** Signals among them that had no reply yet, with the sequence of the newest bar each may see, whether the one that was due is missing, and what had been read where the clock alone says so. */
+  /**
+   * Signals among them that had no reply yet, with the sequence of the newest bar each may see,
+   * whether the one that was due is missing, and what had been read where the clock alone says so.
+   */
   readonly unanswered: readonly (readonly [id: string, asOf: number, isBarMissing?: boolean, readBefore?: string])[];
   /** Signals among them that wait for a bar, and its close; absent in older snapshots. */
   readonly undecided?: readonly (readonly [id: string, dueNs: bigint])[];

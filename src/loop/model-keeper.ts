@@ -33,7 +33,10 @@ export interface ModelKeeperParts {
 /** Model files kept: those in a role, and the newest of the rest, which recorded answers may have come from. */
 const FILES_KEPT = 50;
 
-/** 'kept': another champion than the decision was about serves. 'serves-already': the champion is this very model, and goes on as it was. */
+/**
+ * 'kept': another champion than the decision was about serves. 'serves-already': the champion is
+ * this very model, and goes on as it was.
+ */
 export type InstallEnd = 'installed' | 'kept' | 'serves-already';
 
 export interface InstallHooks {
@@ -101,7 +104,9 @@ export class ModelKeeper {
   }
 
   /**
-   * Makes the bundle the champion. One that was made again and serves already changes nothing, unless somebody swaps it in by hand. Rejects with MODEL_NOT_SAVED, or what {@link decodeBundle} throws; the old champion then stays.
+   * Makes the bundle the champion. One that was made again and serves already changes nothing,
+   * unless somebody swaps it in by hand. Rejects with MODEL_NOT_SAVED, or what {@link decodeBundle}
+   * throws; the old champion then stays.
    */
   install(bytes: Uint8Array, how: InstallHow, hooks: InstallHooks = {}): Promise<InstallEnd> {
     return this.next(async () => {
@@ -219,7 +224,10 @@ export class ModelKeeper {
     this.parts.journal?.model(record);
   }
 
-  /** After the registry no longer knows them, so that it never names a file that is gone: a forgotten model may have been made again meanwhile. */
+  /**
+   * After the registry no longer knows them, so that it never names a file that is gone: a
+   * forgotten model may have been made again meanwhile.
+   */
   private async removeForgotten(): Promise<void> {
     const named = new Set([...this.records.values()].map(({ fileName }) => fileName));
     for (const fileName of this.forgotten.splice(0)) {

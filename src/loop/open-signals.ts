@@ -9,8 +9,9 @@ export interface OpenStoredSignal {
 }
 
 /**
- * The open ones among the recorded signals, none of which lies before `floor`: their horizon `isOver` only after the newest bar, and nothing says that they have no label.
- * Calls back with every record from `recentFrom` on.
+ * The open ones among the recorded signals, none of which lies before `floor`: their horizon
+ * `isOver` only after the newest bar, and nothing says that they have no label. Calls back with
+ * every record from `recentFrom` on.
  */
 export function openSignalsOf(
   stored: StoredState<unknown>,

@@ -44,7 +44,8 @@ export async function reconcile(stored: StoredState<unknown>, options: Reconcile
   const index = new SignalIndex();
   const run = new Reconciliation(stored, options);
   for (const record of stored.signals()) {
-    // Without its bar a signal may have been answered by the bars before, or like any other that is degraded.
+    // Without its bar a signal may have been answered by the bars before, or like any other that is
+    // degraded.
     if (record.degraded === null || (record.degraded === 'bar-missing' && record.row.length > 0)) index.add(record);
     else run.checkDegraded(record);
   }

@@ -45,7 +45,10 @@ function watchedAnswerOf(record: SignalRecord, isJudged: boolean): WatchedAnswer
   return { modelId, confidence, asOfNs, isModelAnswer: isJudged && modelAvailable && degraded === null, rival };
 }
 
-/** A stored answer as the ledger follows it. `instrument`: its index in the feature store. `isJudged`: see {@link watchedAnswerOf}. */
+/**
+ * A stored answer as the ledger follows it. `instrument`: its index in the feature store.
+ * `isJudged`: see {@link watchedAnswerOf}.
+ */
 export function followedSignalOf(
   record: SignalRecord,
   instrument: number,

@@ -1,6 +1,10 @@
 import { type ErrorCode, OrchestratorError } from '../errors.js';
 
-/** One OHLCV interval. `tsEventNs`: the instant its values became final, that is the bar's CLOSE, in ns since the epoch; within 1 ms before a whole second it stands for that second. volume NaN = unknown. */
+/**
+ * One OHLCV interval. `tsEventNs`: the instant its values became final, that is the bar's CLOSE, in
+ * ns since the epoch; within 1 ms before a whole second it stands for that second. volume NaN =
+ * unknown.
+ */
 export interface Bar {
   readonly tsEventNs: bigint;
   readonly open: number;

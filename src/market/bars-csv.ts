@@ -33,9 +33,10 @@ const PRICE_NAMES = ['open', 'high', 'low', 'close'] as const;
 const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/;
 
 /**
- * Bars from a CSV file, streamed, gzip allowed (`.gz`). Columns are found by name in any case; extra ones are ignored, with one warning
- * in the log; no volume column means volume unknown (NaN). A stamp within 1 ms before a whole second is that second, told in the log.
- * Nothing else is repaired: a fault throws with its `code`, line and column.
+ * Bars from a CSV file, streamed, gzip allowed (`.gz`). Columns are found by name in any case;
+ * extra ones are ignored, with one warning in the log; no volume column means volume unknown (NaN).
+ * A stamp within 1 ms before a whole second is that second, told in the log. Nothing else is
+ * repaired: a fault throws with its `code`, line and column.
  */
 export async function readBarsCsv(path: string, options: BarsCsvOptions = {}): Promise<BarSeries> {
   const file = await loadBarsCsv(path, options);

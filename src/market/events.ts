@@ -4,7 +4,10 @@ import type { Bar, BarSeries } from './bar.js';
 export interface SignalEvent {
   readonly instrumentId: string;
   readonly signal: -1 | 0 | 1;
-  /** Nanoseconds since the epoch. The signal sees the stored bars that closed at or before it; within 1 ms before a whole second it stands for that second. */
+  /**
+   * Nanoseconds since the epoch. The signal sees the stored bars that closed at or before it;
+   * within 1 ms before a whole second it stands for that second.
+   */
   readonly timestamp: bigint;
   /** Bars to merge into the store first, at least 100 when given. */
   readonly bars?: BarSeries | readonly Bar[];
@@ -14,7 +17,10 @@ export interface SignalEvent {
   readonly features?: Readonly<Record<string, number>>;
 }
 
-/** Why an answer is not what the signal asked for, although it was good: the default confidence, or with 'bar-missing', where it was made in time, that of the bar before the one that was due. */
+/**
+ * Why an answer is not what the signal asked for, although it was good: the default confidence, or
+ * with 'bar-missing', where it was made in time, that of the bar before the one that was due.
+ */
 export type DegradedReason =
   | 'deadline'
   | 'worker-failed'

@@ -25,7 +25,10 @@ export class RoundedTimes {
   }
 }
 
-/** The series with every close as `round` takes it, in a new time column; the series itself where nothing changes. */
+/**
+ * The series with every close as `round` takes it, in a new time column; the series itself where
+ * nothing changes.
+ */
 export function roundCloses(bars: BarSeries, round: (givenNs: bigint) => bigint = wholeSecondNs): BarSeries {
   const closes = bars.tsEventNs.map(round);
   return closes.every((closeNs, i) => closeNs === bars.tsEventNs[i])

@@ -28,8 +28,9 @@ const ALIGNMENT = 8;
  *   feature deciles f64[columns × 9]
  *   SHA-256 of everything before it
  *
- * The model id is the start of the SHA-256 of everything but the time of making and that checksum: the same training gives the same id at any time.
- * Format 4 has the time in its header, and the start of the checksum as its model id.
+ * The model id is the start of the SHA-256 of everything but the time of making and that checksum:
+ * the same training gives the same id at any time. Format 4 has the time in its header, and the
+ * start of the checksum as its model id.
  */
 export function encodeBundle(content: Omit<ModelBundle, 'modelId'> & { readonly modelId?: string }): Uint8Array {
   const { forest, goldenRows, goldenConfidences, modelId: _derived, formatVersion, ...described } = content;

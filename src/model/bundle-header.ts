@@ -105,7 +105,9 @@ export function parseHeader(bytes: Uint8Array): FileHeader {
   }
 }
 
-/** Keys sorted, bigint as decimal strings: equal content is equal bytes, whoever put it together. */
+/**
+ * Keys sorted, bigint as decimal strings: equal content is equal bytes, whoever put it together.
+ */
 export function canonicalJson(content: object): string {
   return JSON.stringify(content, (_key, value: unknown) => {
     if (typeof value === 'bigint') return value.toString();

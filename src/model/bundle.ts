@@ -20,7 +20,10 @@ export interface BundleMetrics {
   readonly baseRateBrier: number;
 }
 
-/** Of the file that a bundle is written as. In format 4 the model id depends on when the model was made, too. */
+/**
+ * Of the file that a bundle is written as. In format 4 the model id depends on when the model was
+ * made, too.
+ */
 export type BundleFormat = 4 | 5;
 /** What new bundles are written as. */
 export const BUNDLE_FORMAT = 5 satisfies BundleFormat;
@@ -62,7 +65,10 @@ export interface BundleHeader {
   readonly featureDeciles: readonly Float64Array[];
 }
 
-/** Everything one answer depends on. Immutable; `modelId` is derived from the content, so equal ids mean equal bytes but for the time of making. */
+/**
+ * Everything one answer depends on. Immutable; `modelId` is derived from the content, so equal ids
+ * mean equal bytes but for the time of making.
+ */
 export interface ModelBundle extends BundleHeader {
   readonly modelId: string;
   /** Kept, so that a bundle that was read is written again as it was. */

@@ -10,8 +10,10 @@ const CURRENT_FILE = 'current';
 const MODEL_FILE = /^\d{20}-[0-9a-f]{16}\.ml4t$/;
 
 /**
- * Model bundles in one directory: immutable files named by the time of their first making and their id, and a `current` pointer to the one in service.
- * Every file is written under another name, synced, renamed into place, and the directory synced, so a crash leaves the old state or the new one.
+ * Model bundles in one directory: immutable files named by the time of their first making and their
+ * id, and a `current` pointer to the one in service. Every file is written under another name,
+ * synced, renamed into place, and the directory synced, so a crash leaves the old state or the new
+ * one.
  */
 export class ModelPersistence {
   constructor(
@@ -19,7 +21,10 @@ export class ModelPersistence {
     private readonly logger: Logger,
   ) {}
 
-  /** Stores the bundle, points `current` at it and forgets all but the newest five. What is stored, as {@link store} says. Throws what {@link decodeBundle} throws, or MODEL_NOT_SAVED. */
+  /**
+   * Stores the bundle, points `current` at it and forgets all but the newest five. What is stored,
+   * as {@link store} says. Throws what {@link decodeBundle} throws, or MODEL_NOT_SAVED.
+   */
   async save(bytes: Uint8Array): Promise<ModelBundle> {
     const { name, bundle } = await this.put(bytes);
     try {
@@ -31,7 +36,10 @@ export class ModelPersistence {
     return bundle;
   }
 
-  /** Stores a file and leaves `current` alone. A model has one file: one that was made again is not written again. Its name; throws as {@link save} does. */
+  /**
+   * Stores a file and leaves `current` alone. A model has one file: one that was made again is not
+   * written again. Its name; throws as {@link save} does.
+   */
   async store(bytes: Uint8Array): Promise<string> {
     return (await this.put(bytes)).name;
   }

@@ -10,11 +10,16 @@ export interface FollowedSignal<P> {
   /** Its index in the feature store; −1 for one without bars. */
   readonly instrument: number;
   readonly side: -1 | 1;
-  /** When it was decided, as `wholeSecondNs` takes its timestamp: its outcome begins with the first bar that opens then or later. */
+  /**
+   * When it was decided, as `wholeSecondNs` takes its timestamp: its outcome begins with the first
+   * bar that opens then or later.
+   */
   readonly timestampNs: bigint;
   /** Sequence of the newest bar it saw; −1 for none. */
   readonly asOf: number;
-  /** It was answered without the bar that closed at its time: its outcome is nothing to learn from. */
+  /**
+   * It was answered without the bar that closed at its time: its outcome is nothing to learn from.
+   */
   readonly isBarMissing: boolean;
   /** Handed back with every outcome. */
   readonly payload: P;
@@ -25,7 +30,10 @@ export interface OpenSignal<P> {
   readonly signal: FollowedSignal<P>;
   /** ATR of its as-of bar; NaN where it is not known. */
   readonly unit: number;
-  /** Interval of its instrument's bars; null where it is not known, and where the path begins with the next bar anyway. */
+  /**
+   * Interval of its instrument's bars; null where it is not known, and where the path begins with
+   * the next bar anyway.
+   */
   readonly intervalNs: bigint | null;
   /** No bar up to here belongs to its path; the as-of bar at first. */
   lookedTo: number;
@@ -38,7 +46,10 @@ export interface OpenSignal<P> {
   isClosed: boolean;
 }
 
-/** Signal time: by its own clock, then by as-of, then by its place among all. Paths begin, and horizons close, in this order. */
+/**
+ * Signal time: by its own clock, then by as-of, then by its place among all. Paths begin, and
+ * horizons close, in this order.
+ */
 export function isEarlier<P>(one: OpenSignal<P>, other: OpenSignal<P>): boolean {
   const a = one.signal;
   const b = other.signal;

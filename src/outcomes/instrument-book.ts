@@ -95,7 +95,10 @@ export class InstrumentBook<P> {
     return this.interval;
   }
 
-  /** Where the path of a signal begins, looked for after bar `from`, up to which nothing was found and which lies in the ring. */
+  /**
+   * Where the path of a signal begins, looked for after bar `from`, up to which nothing was found
+   * and which lies in the ring.
+   */
   pathStart(decidedNs: bigint, from: number, newest: number, intervalNs: bigint | null): PathStart {
     return pathStart(this.times, from, newest, decidedNs, intervalNs);
   }

@@ -16,13 +16,18 @@ export interface SideSchedule {
   readonly decidedNs: BigInt64Array;
 }
 
-/** What the stamp of a signal is: the opening stamp of the bar it was made from, that bar's close, or the instant of the decision. */
+/**
+ * What the stamp of a signal is: the opening stamp of the bar it was made from, that bar's close,
+ * or the instant of the decision.
+ */
 export type SignalsAt = 'open' | 'close' | 'instant';
 export const SIGNALS_AT = ['open', 'close', 'instant'] as const satisfies readonly SignalsAt[];
 
 /** What is known of the bars' own stamps. */
 export interface BarStamps {
-  /** Which edge of its bar every stamp of the file was; 'close' where the bars carry their closes. */
+  /**
+   * Which edge of its bar every stamp of the file was; 'close' where the bars carry their closes.
+   */
   readonly timestampIs: 'open' | 'close';
   /** From a bar's opening stamp to its close. */
   readonly intervalNs: bigint;
@@ -38,10 +43,13 @@ export function scheduleOf(byBar: Int8Array, bars: BarSeries): SideSchedule {
 }
 
 /**
- * Stamped sides, in increasing time, as sides by the bar each may see: the newest that closed at or before its decision. With 'open' a stamp is the opening stamp of the bar the side was made from, so it
- * was decided one interval later; 'close' and 'instant' are the decision as they are. Without a word (null) stamps are instants, unless the bars were stamped at their opens and every side has such a
- * stamp: a data frame's index, most likely, and then a side is labelled by the bar it was made from, which looks like an edge. Or they are the closes of the bars before: only whoever made them knows.
- * Throws SIGNALS_AT_UNKNOWN then, with field `signals-at`.
+ * Stamped sides, in increasing time, as sides by the bar each may see: the newest that closed at or
+ * before its decision. With 'open' a stamp is the opening stamp of the bar the side was made from,
+ * so it was decided one interval later; 'close' and 'instant' are the decision as they are. Without
+ * a word (null) stamps are instants, unless the bars were stamped at their opens and every side has
+ * such a stamp: a data frame's index, most likely, and then a side is labelled by the bar it was
+ * made from, which looks like an edge. Or they are the closes of the bars before: only whoever made
+ * them knows. Throws SIGNALS_AT_UNKNOWN then, with field `signals-at`.
  */
 export function alignSides(
   stamped: readonly TimedSide[],
@@ -59,8 +67,9 @@ export function alignSides(
 }
 
 /**
- * Sides by bar: each is joined to the newest bar that closed at or before its time; of several that see one bar the last counts. Times never decrease. `onSeen` is called with the place of
- * each side that sees a bar, and that bar.
+ * Sides by bar: each is joined to the newest bar that closed at or before its time; of several that
+ * see one bar the last counts. Times never decrease. `onSeen` is called with the place of each side
+ * that sees a bar, and that bar.
  */
 export function sidesByBar(
   timed: readonly TimedSide[],

@@ -68,7 +68,11 @@ export class FeatureStoreWriter {
     return this.indices.get(instrumentId) ?? UNKNOWN_INSTRUMENT;
   }
 
-  /** Adds one bar, its close as {@link RoundedTimes} takes it; an equal one that is known is skipped. Throws the bar's fault, BAR_CONFLICT, BAR_OUT_OF_ORDER or as {@link register}, leaving the store as it was. */
+  /**
+   * Adds one bar, its close as {@link RoundedTimes} takes it; an equal one that is known is
+   * skipped. Throws the bar's fault, BAR_CONFLICT, BAR_OUT_OF_ORDER or as {@link register}, leaving
+   * the store as it was.
+   */
   append(instrumentId: string, given: Bar): void {
     checkBarShape(given, 'bar');
     const bar = this.rounded(given);
@@ -121,7 +125,10 @@ export class FeatureStoreWriter {
     return this.rings[instrument]?.asOf(timestampNs) ?? -1;
   }
 
-  /** Close of the next bar, one interval after the newest, if the instant has reached it but not the one after; null otherwise, also where the bars have no interval. */
+  /**
+   * Close of the next bar, one interval after the newest, if the instant has reached it but not the
+   * one after; null otherwise, also where the bars have no interval.
+   */
   dueNs(instrument: number, instantNs: bigint): bigint | null {
     return this.rings[instrument]?.dueNs(instantNs) ?? null;
   }

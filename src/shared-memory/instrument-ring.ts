@@ -19,7 +19,10 @@ export interface FeatureStoreOptions {
   readonly vpin: VpinOptions;
   /** A bar that closes later than this is refused: it would outdate everything else. Asked with every bar; absent: nothing is refused. */
   readonly latestNs?: () => bigint;
-  /** Counts the closes that are taken as the whole second they lie just before; absent: nobody asks for the count. */
+  /**
+   * Counts the closes that are taken as the whole second they lie just before; absent: nobody asks
+   * for the count.
+   */
   readonly times?: RoundedTimes;
   /** Called after each bar that was added and published, not for restored ones. */
   readonly onAppended?: (instrument: number, sequence: number) => void;
@@ -104,7 +107,8 @@ export class InstrumentRing {
     for (let k = skipped; k < count; k++) {
       const slot = (firstSequence + k) & this.mask;
       const at = this.base + slot;
-      // Another version may have stored closes as they came; sent again, such a bar has to be known.
+      // Another version may have stored closes as they came; sent again, such a bar has to be
+      // known.
       const closeNs = wholeSecondNs(columns.tsEventNs[k]!);
       this.views.tsEventNs[at] = closeNs;
       this.views.open[at] = columns.open[k]!;

@@ -45,7 +45,10 @@ export function answersSameQuestion(bundle: ModelBundle, features: FeatureSet, l
   );
 }
 
-/** The gate's verdict on a challenger that was trained on what came before the test. Throws LOOK_AHEAD_SUSPECTED, and as {@link buildTrainingSet} does. */
+/**
+ * The gate's verdict on a challenger that was trained on what came before the test. Throws
+ * LOOK_AHEAD_SUSPECTED, and as {@link buildTrainingSet} does.
+ */
 export function judgeAgainst(
   { champion, testStartNs, series, plan }: Challenge,
   challenger: ModelBundle,

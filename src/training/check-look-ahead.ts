@@ -7,7 +7,10 @@ const WAYS_OUT =
   'If they carry the opening stamps of the bars they were made from, say so (--signals-at open) or stamp them at the close; ' +
   'if they are right, set training.lookAhead to allow (--look-ahead allow)';
 
-/** Refuses labels to learn or judge from whose sides seem to know them, unless the plan allows it. Throws LOOK_AHEAD_SUSPECTED, with field `sides`. */
+/**
+ * Refuses labels to learn or judge from whose sides seem to know them, unless the plan allows it.
+ * Throws LOOK_AHEAD_SUSPECTED, with field `sides`.
+ */
 export function checkLookAhead(
   { lookAhead }: Pick<TrainingSet, 'lookAhead'>,
   plan: Pick<TrainingPlan, 'lookAhead'>,

@@ -5,15 +5,19 @@ import type { DecisionMoves } from '../validation/look-ahead.js';
 type Prices = Pick<BarSeries, 'open' | 'close'>;
 
 /**
- * The sign of a bar's return as a position feels it that is entered where labels are: from the bar's open, or from the close before it. A gap that nobody could trade is then no part of it. `at` and
- * `before` are the places of the bar and of the one before.
+ * The sign of a bar's return as a position feels it that is entered where labels are: from the
+ * bar's open, or from the close before it. A gap that nobody could trade is then no part of it.
+ * `at` and `before` are the places of the bar and of the one before.
  */
 export function barMove({ open, close }: Prices, at: number, before: number, entry: TripleBarrier['entry']): number {
   const from = entry === 'next-open' || before < 0 ? open[at]! : close[before]!;
   return Math.sign(close[at]! - from);
 }
 
-/** The labelled sides of one series beside the bars around their decisions; `position` is the signal's bar. */
+/**
+ * The labelled sides of one series beside the bars around their decisions; `position` is the
+ * signal's bar.
+ */
 export function decisionMovesOf(
   bars: BarSeries,
   sides: Int8Array,

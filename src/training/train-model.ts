@@ -66,10 +66,13 @@ const BARS_MIN = 1000;
 const SAMPLES_MIN = 100;
 
 /**
- * Sides → labels → features → purged walk-forward → final fit → verdict → bundle. The final fit takes the newest training window, of the length that was validated.
- * A challenger, that is a model trained while a comparable one with trees serves, sees nothing of the newest bars: it is tested on them as it is and never refitted.
- * The same request gives the same bundle bytes; one training at a time, since the library's random state belongs to the thread. Throws INSUFFICIENT_DATA, LOOK_AHEAD_SUSPECTED, TRAINING_CANCELLED,
- * BOOSTER_FAILED, what is wrong with a series, or with the incumbent's file.
+ * Sides → labels → features → purged walk-forward → final fit → verdict → bundle. The final fit
+ * takes the newest training window, of the length that was validated. A challenger, that is a model
+ * trained while a comparable one with trees serves, sees nothing of the newest bars: it is tested
+ * on them as it is and never refitted. The same request gives the same bundle bytes; one training
+ * at a time, since the library's random state belongs to the thread. Throws INSUFFICIENT_DATA,
+ * LOOK_AHEAD_SUSPECTED, TRAINING_CANCELLED, BOOSTER_FAILED, what is wrong with a series, or with
+ * the incumbent's file.
  */
 export async function trainModel(request: TrainingRequest, hooks: TrainingHooks): Promise<TrainedModel> {
   const { plan, createdAtNs } = request;

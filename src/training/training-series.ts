@@ -13,7 +13,10 @@ export interface TrainingSeries {
   /** −1, 0, +1 by bar; or else `primarySignal` makes them. */
   readonly sides?: Int8Array;
   readonly primarySignal?: PrimarySignalName;
-  /** When each side was decided, nanoseconds since the epoch, by bar; 0, or the column absent: at its bar's close. Its outcome begins with the first bar that opens then or later. */
+  /**
+   * When each side was decided, nanoseconds since the epoch, by bar; 0, or the column absent: at
+   * its bar's close. Its outcome begins with the first bar that opens then or later.
+   */
   readonly decidedNs?: BigInt64Array;
   /** The user's declared features, by name, one value a bar; NaN is missing. */
   readonly features?: Readonly<Record<string, Float64Array>>;
@@ -38,7 +41,10 @@ export function seriesBefore(series: TrainingSeries, endNs: bigint): TrainingSer
   };
 }
 
-/** The series with closes and decisions as live ones are taken; the series itself where nothing changes. */
+/**
+ * The series with closes and decisions as live ones are taken; the series itself where nothing
+ * changes.
+ */
 export function atWholeSeconds(series: TrainingSeries): TrainingSeries {
   const bars = roundCloses(series.bars);
   const { decidedNs } = series;
@@ -87,7 +93,9 @@ export function sidesOf(series: TrainingSeries, field: string): Int8Array {
   return series.sides;
 }
 
-/** null where every side was decided at its bar's close. Throws LENGTH_MISMATCH, naming the field. */
+/**
+ * null where every side was decided at its bar's close. Throws LENGTH_MISMATCH, naming the field.
+ */
 export function decidedNsOf({ bars, decidedNs }: TrainingSeries, field: string): BigInt64Array | null {
   if (decidedNs === undefined || decidedNs.length === bars.length) return decidedNs ?? null;
   throw new OrchestratorError(

@@ -30,7 +30,11 @@ export interface TrialResult {
   readonly bundle: Uint8Array | null;
 }
 
-/** The strict test of a candidate against the champion, or of a provisional champion against its base rate, on labels that no model on trial has seen. Throws as {@link buildTrainingSet} does, LOOK_AHEAD_SUSPECTED, and USAGE for a model that cannot be tried. */
+/**
+ * The strict test of a candidate against the champion, or of a provisional champion against its
+ * base rate, on labels that no model on trial has seen. Throws as {@link buildTrainingSet} does,
+ * LOOK_AHEAD_SUSPECTED, and USAGE for a model that cannot be tried.
+ */
 export function runTrial(request: TrialRequest): TrialResult {
   return request.candidate === null ? tryChampion(request) : tryCandidate(request, request.candidate);
 }

@@ -1,6 +1,9 @@
 import { batchMeans } from './batch-means.js';
 
-/** Decided sides, each beside the two bars around its decision; parallel arrays. A move is the sign of a bar's return, 0 where it has none. */
+/**
+ * Decided sides, each beside the two bars around its decision; parallel arrays. A move is the sign
+ * of a bar's return, 0 where it has none.
+ */
 export interface DecisionMoves {
   /** −1 or +1. */
   readonly side: Int8Array;
@@ -16,7 +19,10 @@ export interface DecisionMoves {
   readonly position: Int32Array;
 }
 
-/** How well sides agree with the bar that their outcomes begin with. Shares are those of a market in which bars rise and fall alike often. */
+/**
+ * How well sides agree with the bar that their outcomes begin with. Shares are those of a market in
+ * which bars rise and fall alike often.
+ */
 export interface LookAheadFigures {
   /** Which signals: all, or those that change the side. */
   readonly of: 'all' | 'changes';
@@ -33,17 +39,24 @@ export interface LookAheadFigures {
 
 /** Fewer signals than this say nothing. */
 export const LOOK_AHEAD_SIGNALS_MIN = 30;
-/** A share may lie so far from one half without suspicion: outside skill of 62 % is more than anybody has. */
+/**
+ * A share may lie so far from one half without suspicion: outside skill of 62 % is more than
+ * anybody has.
+ */
 const SHARE_ALLOWED = 0.12;
 /** Standard errors by which the share must lie beyond that. */
 const SURE_ERRORS = 4;
 
 /**
- * Tells sides that know the bar with which their outcomes begin: stamps of the bars they were made from, taken for instants. Suspected where the sides agree with the first bar, or contradict it, more
- * than with the bar they see, and surely in more than 62 % or fewer than 38 %: by four standard errors of batch means, never taken smaller than those of a fair coin (so t is always above 5). Looked at
- * twice, over all sides and over those that change: a slow strategy's first side after a change betrays what its later ones hide. A bar's expected agreement is taken off, so that a market that mostly
- * rises and a strategy that is mostly long are nothing to suspect. Signs, not returns: one jump must not decide. `barCount`: bars the positions lie in.
- * The more telling of the two figures.
+ * Tells sides that know the bar with which their outcomes begin: stamps of the bars they were made
+ * from, taken for instants. Suspected where the sides agree with the first bar, or contradict it,
+ * more than with the bar they see, and surely in more than 62 % or fewer than 38 %: by four
+ * standard errors of batch means, never taken smaller than those of a fair coin (so t is always
+ * above 5). Looked at twice, over all sides and over those that change: a slow strategy's first
+ * side after a change betrays what its later ones hide. A bar's expected agreement is taken off, so
+ * that a market that mostly rises and a strategy that is mostly long are nothing to suspect. Signs,
+ * not returns: one jump must not decide. `barCount`: bars the positions lie in. The more telling of
+ * the two figures.
  */
 export function lookAheadFigures(moves: DecisionMoves, barCount: number): LookAheadFigures {
   const all = figuresOf('all', moves, barCount);

@@ -136,6 +136,16 @@ test('of several signals on a bar the newest counts, with its own features', asy
   assert.equal([...series!.features![HINT]!.subarray(9, 12)], [Number.NaN, 7, 6]);
 });
 
+test('a signal that did not see a bar it should have seen is not learned from', async () => {
+  const { tsEventNs } = randomBars(20, 3);
+  const missing = { ...signal('A', 10, 1), timestampNs: tsEventNs[10]!, degraded: 'bar-missing' as const };
+  const late = { ...signal('A', 12, 1), timestampNs: tsEventNs[13]! };
+  const between = { ...signal('A', 14, 1), timestampNs: tsEventNs[14]! + 1n };
+  const [series] = await storedSeries(sourceOf({ A: 20 }, [missing, late, between]), OPTIONS);
+  assert.equal([series!.sides![10], series!.sides![12], series!.sides![14]], [0, 0, 1]);
+  assert.is(series!.decidedNs![14], tsEventNs[14]! + 1n);
+});
+
 test('signals of many instruments go to their own bars, and those without a signal are left out', async () => {
   const signals = [
     signal('B', 3, -1),

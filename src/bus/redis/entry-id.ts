@@ -11,7 +11,10 @@ export function compareEntryIds(a: EntryId, b: EntryId): number {
   return compareDigits(aMs, bMs) || compareDigits(aSequence, bSequence);
 }
 
-/** As {@link compareEntryIds}, of the milliseconds alone: all that ids of two streams have in common. */
+/**
+ * As {@link compareEntryIds}, of the milliseconds alone: all that ids of two streams have in
+ * common.
+ */
 export function compareEntryMs(a: EntryId, b: EntryId): number {
   return compareDigits(msOf(a), msOf(b));
 }
@@ -33,7 +36,10 @@ function compareDigits(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** When an entry was written: milliseconds since the epoch on the server's clock, unless its producer named another time. */
+/**
+ * When an entry was written: milliseconds since the epoch on the server's clock, unless its
+ * producer named another time.
+ */
 export function entryMs(id: EntryId): number {
   return Number(msOf(id));
 }

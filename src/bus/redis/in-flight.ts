@@ -9,13 +9,19 @@ export type ReplyCommand = (scripts: ScriptCommands, token: string) => RedisComm
 /** An entry that was taken in and whose reply is not known to be out. */
 export interface InFlightEntry {
   readonly id: EntryId;
-  /** The bar its signal may see at the latest; null for what is no signal, and while that is not decided. */
+  /**
+   * The bar its signal may see at the latest; null for what is no signal, and while that is not
+   * decided.
+   */
   asOf: number | null;
   /** Close of the bar it waits for; null where it waits for none. */
   dueNs: bigint | null;
   /** It waited in vain. */
   isBarMissing: boolean;
-  /** The last entry that had been read when the clock alone said that it waited in vain; null where entries that were read say so, or it did not. */
+  /**
+   * The last entry that had been read when the clock alone said that it waited in vain; null where
+   * entries that were read say so, or it did not.
+   */
   readBefore: EntryId | null;
   /** It has not been let in: it waits, or one before it does. */
   isWaiting: boolean;
@@ -26,9 +32,15 @@ export interface InFlightEntry {
   isRepeated: boolean;
   /** The reply was sent, over whatever connection, and for all that is known arrived. */
   wasSent: boolean;
-  /** What has to leave where the signal's id has had a reply that is trimmed, or is another signal's: a rejection. */
+  /**
+   * What has to leave where the signal's id has had a reply that is trimmed, or is another
+   * signal's: a rejection.
+   */
   readonly instead: (verdict: 'TRIMMED' | 'REUSED') => ReplyCommand;
-  /** Has its signal wait again, where its bar was said to be missing and may have come all the same; null for any other. */
+  /**
+   * Has its signal wait again, where its bar was said to be missing and may have come all the same;
+   * null for any other.
+   */
   reconsider: (() => void) | null;
 }
 

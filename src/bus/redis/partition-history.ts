@@ -11,8 +11,10 @@ const PAGE = 1000;
 const COMMAND_MS = 10_000;
 
 /**
- * Every entry of a partition's input that is there now, oldest first, a page at a time. Only reads: no lease, no group, and nothing in Redis changes, so it may run beside whoever serves.
- * Rejects with BUS_UNAVAILABLE, NO_ROWS for a stream without entries, and USAGE where messages are not kept.
+ * Every entry of a partition's input that is there now, oldest first, a page at a time. Only reads:
+ * no lease, no group, and nothing in Redis changes, so it may run beside whoever serves. Rejects
+ * with BUS_UNAVAILABLE, NO_ROWS for a stream without entries, and USAGE where messages are not
+ * kept.
  */
 export async function* partitionHistory(settings: RedisSettings): AsyncGenerator<readonly StreamEntry[]> {
   if (settings.mode !== 'streams') {

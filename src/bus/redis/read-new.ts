@@ -19,7 +19,8 @@ interface Run {
 }
 
 /**
- * Brings new entries to the target, in order, and has them delivered to the group, until the session is to read no more. Rejects with what ended the session before. `gatheredMs`: no entry
+ * Brings new entries to the target, in order, and has them delivered to the group, until the
+ * session is to read no more. Rejects with what ended the session before. `gatheredMs`: no entry
  * comes any more that was written elsewhere before this millisecond.
  */
 export async function readNew(session: StreamSession, gatheredMs: () => number): Promise<void> {
@@ -47,7 +48,10 @@ export async function readNew(session: StreamSession, gatheredMs: () => number):
   session.checkFailure();
 }
 
-/** How many entries may be in flight beside those that are. While only signals that wait for bars are, one at a time comes in beyond the bound: it may be a bar. */
+/**
+ * How many entries may be in flight beside those that are. While only signals that wait for bars
+ * are, one at a time comes in beyond the bound: it may be a bar.
+ */
 function roomFor({ parts: { settings, progress } }: StreamSession): number {
   const { size } = progress.inFlight;
   const room = settings.inFlightMax - size;

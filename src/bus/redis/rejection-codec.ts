@@ -3,7 +3,10 @@ import { fieldOf, isObject, refusal } from '../fields.js';
 import type { Rejection } from '../message-bus.js';
 import { readRejectedFields, rejectedFields } from '../rejected-fields.js';
 
-/** JSON, whatever the dialect: a sender whose messages are not understood can still read why. As the plain dialect writes it, with the original bytes in base64. */
+/**
+ * JSON, whatever the dialect: a sender whose messages are not understood can still read why. As the
+ * plain dialect writes it, with the original bytes in base64.
+ */
 export function encodeRejection(rejection: Rejection): Buffer {
   const { repeated, ...fields } = rejectedFields(rejection);
   const { payload } = rejection;

@@ -13,7 +13,10 @@ export interface ReplyGateParts {
   readonly token: string;
 }
 
-/** Sends a session's replies, each when its entry was delivered and none before what earlier sessions left is known, and settles entries by what the server says. */
+/**
+ * Sends a session's replies, each when its entry was delivered and none before what earlier
+ * sessions left is known, and settles entries by what the server says.
+ */
 export class ReplyGate {
   private holdsAfter: EntryId | null = null;
   private held: InFlightEntry[] = [];
@@ -36,7 +39,10 @@ export class ReplyGate {
     for (const entry of this.held.splice(0)) this.send(entry);
   }
 
-  /** What earlier sessions left is known: replies leave, those that are ready in the order of their entries. */
+  /**
+   * What earlier sessions left is known: replies leave, those that are ready in the order of their
+   * entries.
+   */
   takenUp(): void {
     this.isTakenUp = true;
     const ready = [...this.parts.progress.inFlight].sort((a, b) => compareEntryIds(a.id, b.id));

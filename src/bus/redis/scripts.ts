@@ -15,12 +15,18 @@ export class Script {
 }
 
 /**
- * Replies of the scripts below: `FENCED`, another process owns the partition by now; `NOT_PENDING`, the entry has its reply already; `UNREAD`, the bar that is said to be missing may have come. Where its signal has one, under another entry: `REPEATED`, a
- * copy of that went out; `TRIMMED`, that is gone, and `REUSED`, the id is another signal's: nothing was written, and a rejection has to follow.
+ * Replies of the scripts below: `FENCED`, another process owns the partition by now; `NOT_PENDING`,
+ * the entry has its reply already; `UNREAD`, the bar that is said to be missing may have come.
+ * Where its signal has one, under another entry: `REPEATED`, a copy of that went out; `TRIMMED`,
+ * that is gone, and `REUSED`, the id is another signal's: nothing was written, and a rejection has
+ * to follow.
  */
 export type Verdict = 'DONE' | 'FENCED' | 'NOT_PENDING' | 'UNREAD' | 'REPEATED' | 'TRIMMED' | 'REUSED';
 
-/** What is remembered of an id takes so many bytes at the most: about 25 signals that were given it. Of more, each is refused anew when it comes again. */
+/**
+ * What is remembered of an id takes so many bytes at the most: about 25 signals that were given it.
+ * Of more, each is refused anew when it comes again.
+ */
 const SEEN_BYTES_MAX = 1000;
 
 const CHECK_LEASE = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end";
@@ -28,12 +34,17 @@ const CHECK_LEASE = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCE
 const CHECK_PENDING =
   "if #redis.call('XPENDING', KEYS[2], ARGV[2], ARGV[3], ARGV[3], 1) == 0 then return 'NOT_PENDING' end";
 /**
- * Of `seen:ID`, `<digest>=<entry of the reply>;` for every signal that was given the id: a signal that is known gets a copy of its reply, in which `repeated` is true. ARGV[6] is the digest of
- * this one, and the locals `seenKey` and `isReused` say where and whether a known id is refused already. A value without `=` was written by an earlier version, which kept no digest.
+ * Of `seen:ID`, `<digest>=<entry of the reply>;` for every signal that was given the id: a signal
+ * that is known gets a copy of its reply, in which `repeated` is true. ARGV[6] is the digest of
+ * this one, and the locals `seenKey` and `isReused` say where and whether a known id is refused
+ * already. A value without `=` was written by an earlier version, which kept no digest.
  *
- * How `repeated` is found in bytes of ours: in JSON `"repeated":false` can be the field alone, since within any text a quote has a backslash in front. In MessagePack a text may hold the
- * bytes of the key and of false (`¨repeated` and a character that begins with 0xc2), but all text of others stands in fields before this one, and behind it are times and the name of a
- * class: so the last occurrence is the field. The key is 0xa8 and eight letters, false 0xc2, true 0xc3; nothing changes its length.
+ * How `repeated` is found in bytes of ours: in JSON `"repeated":false` can be the field alone,
+ * since within any text a quote has a backslash in front. In MessagePack a text may hold the bytes
+ * of the key and of false (`¨repeated` and a character that begins with 0xc2), but all text of
+ * others stands in fields before this one, and behind it are times and the name of a class: so the
+ * last occurrence is the field. The key is 0xa8 and eight letters, false 0xc2, true 0xc3; nothing
+ * changes its length.
  */
 const REPEAT = `local function asRepeated(payload)
   local no, yes = '"repeated":false', '"repeated":true'
@@ -63,7 +74,10 @@ if seen then
   if not string.find(seen, '=', 1, true) then return 'TRIMMED' end
   if not isReused then return 'REUSED' end
 end`;
-/** Behind the reply `replyId`: nothing undoes what a script has written before a command that the server refuses. */
+/**
+ * Behind the reply `replyId`: nothing undoes what a script has written before a command that the
+ * server refuses.
+ */
 const SETTLE = `redis.call('XACK', KEYS[2], ARGV[2], ARGV[3])
 if seenKey then
   seen = seen or ''
@@ -83,19 +97,29 @@ ${REPEAT}
 local replyId = redis.call('XADD', outKey, 'MAXLEN', '~', ARGV[5], '*', unpack(ARGV, ${fieldsAt}))
 ${SETTLE}`);
 
-/** The only way an answer leaves. KEYS lease, input, output, seen; ARGV token, group, entry, seconds an id is remembered, entries kept, digest, then fields and values. */
+/**
+ * The only way an answer leaves. KEYS lease, input, output, seen; ARGV token, group, entry, seconds
+ * an id is remembered, entries kept, digest, then fields and values.
+ */
 export const ANSWER = answerScript('', 7);
 
-/** As {@link ANSWER}, for a signal whose bar did not come: not while an entry may hold it that had not been read when the clock said so. ARGV behind the digest: the newest entry that had been read then, and the last millisecond at which the bar would have been in time. */
+/**
+ * As {@link ANSWER}, for a signal whose bar did not come: not while an entry may hold it that had
+ * not been read when the clock said so. ARGV behind the digest: the newest entry that had been read
+ * then, and the last millisecond at which the bar would have been in time.
+ */
 export const ANSWER_WITHOUT_BAR = answerScript(
   "if #redis.call('XRANGE', KEYS[2], '(' .. ARGV[7], ARGV[8], 'COUNT', 1) > 0 then return 'UNREAD' end",
   9,
 );
 
 /**
- * The only way a refusal leaves: as a dead letter, with what the entry holds copied behind the given fields, as much of it as one command may have; and for a signal as a rejection beside the
- * answers, whose entry the letter names. KEYS lease, input, output, dead, seen?; ARGV token, group, entry, seconds an id is remembered, entries kept, digest, 'reused' where the id is known to be
- * another signal's, the number of the letter's fields and values, and those, then fields and values of the rejection, if there is one.
+ * The only way a refusal leaves: as a dead letter, with what the entry holds copied behind the
+ * given fields, as much of it as one command may have; and for a signal as a rejection beside the
+ * answers, whose entry the letter names. KEYS lease, input, output, dead, seen?; ARGV token, group,
+ * entry, seconds an id is remembered, entries kept, digest, 'reused' where the id is known to be
+ * another signal's, the number of the letter's fields and values, and those, then fields and values
+ * of the rejection, if there is one.
  */
 export const DEAD_LETTER = new Script(`#!lua
 ${CHECK_LEASE}
@@ -173,9 +197,11 @@ end
 return 'DONE'`);
 
 /**
- * Writes entries of other streams to the input under the milliseconds of their own writing, as far as the input's last entry allows, and how far those streams have been read. KEYS lease,
- * input, gathered; ARGV token, number of streams, of each its name, where it was left and where it is left now, then of each entry its milliseconds, the number of its fields and values, and
- * those. Returns 'RESYNC', having done nothing, when a stream was left somewhere else.
+ * Writes entries of other streams to the input under the milliseconds of their own writing, as far
+ * as the input's last entry allows, and how far those streams have been read. KEYS lease, input,
+ * gathered; ARGV token, number of streams, of each its name, where it was left and where it is left
+ * now, then of each entry its milliseconds, the number of its fields and values, and those. Returns
+ * 'RESYNC', having done nothing, when a stream was left somewhere else.
  */
 export const GATHER = new Script(`#!lua
 ${CHECK_LEASE}

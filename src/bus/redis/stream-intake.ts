@@ -27,8 +27,9 @@ export interface StreamIntakeParts extends StreamReplyParts {
 }
 
 /**
- * Brings entries of the input stream to the target, and makes the replies to them. Every call is over before the next; only answers come later. A signal whose bar is due waits before it is
- * let in, and behind it the later ones of its instrument.
+ * Brings entries of the input stream to the target, and makes the replies to them. Every call is
+ * over before the next; only answers come later. A signal whose bar is due waits before it is let
+ * in, and behind it the later ones of its instrument.
  */
 export class StreamIntake {
   private readonly waiting: WaitingSignals;
@@ -39,12 +40,18 @@ export class StreamIntake {
     this.replies = new StreamReplies(parts);
   }
 
-  /** The first millisecond, on the server's clock, at which a signal that waits can wait no longer, 0 where one waits for room alone; null when none waits. */
+  /**
+   * The first millisecond, on the server's clock, at which a signal that waits can wait no longer,
+   * 0 where one waits for room alone; null when none waits.
+   */
   get waitsUntilMs(): number | null {
     return this.waiting.untilMs;
   }
 
-  /** Nothing that is read from now on was written before this millisecond of the server's clock: what waits for a bar until then waits no longer. Throws STOPPED. */
+  /**
+   * Nothing that is read from now on was written before this millisecond of the server's clock:
+   * what waits for a bar until then waits no longer. Throws STOPPED.
+   */
   timePassed(nowMs: number): Exclude<Taken, 'in-flight'> {
     this.waiting.timePassed(nowMs, this.parts.progress.position, this.seenBy);
     return this.release();
@@ -114,7 +121,8 @@ export class StreamIntake {
     const { target, progress } = this.parts;
     const { event } = input;
     if (event.bars !== undefined || this.waiting.has(event.instrumentId)) {
-      // What it brings may be what another one waits for; and before it queues, it is told whether it is refused.
+      // What it brings may be what another one waits for; and before it queues, it is told whether
+      // it is refused.
       const merged = mergeInput(target, event);
       if (merged.kind !== 'bar') return this.notTaken(id, input, merged);
       if (this.barStored(event.instrumentId) === 'busy') return 'busy';
@@ -178,12 +186,16 @@ export class StreamIntake {
     return 'in-flight';
   }
 
-  /** The server has an entry within the window that was not read: its clock was set back. What was recorded stays as it is, and is not learned from. */
+  /**
+   * The server has an entry within the window that was not read: its clock was set back. What was
+   * recorded stays as it is, and is not learned from.
+   */
   private reconsider(entry: InFlightEntry, event: SignalEvent): void {
     const { target, progress } = this.parts;
     const asOf = target.asOf(event);
     entry.dueNs = target.dueNs(event);
-    // Where nothing is due any more, either it came, or a later one did and the signal sees what it saw.
+    // Where nothing is due any more, either it came, or a later one did and the signal sees what it
+    // saw.
     entry.isBarMissing = entry.dueNs === null && asOf === entry.asOf;
     entry.asOf = entry.dueNs === null ? asOf : null;
     entry.readBefore = null;

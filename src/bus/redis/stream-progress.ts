@@ -7,7 +7,10 @@ export class StreamProgress {
   readonly inFlight = new InFlight();
   /** Everything up to here has reached the target. */
   position: EntryId;
-  /** Signals that an earlier process had taken in and not answered: what each sees, or the close of the bar it waits for. */
+  /**
+   * Signals that an earlier process had taken in and not answered: what each sees, or the close of
+   * the bar it waits for.
+   */
   private readonly restored: Map<EntryId, DecidedSignal | { readonly dueNs: bigint }>;
 
   /** `state`: what was recorded with the bars the target has; null for a target without any of this stream's. */
@@ -25,7 +28,9 @@ export class StreamProgress {
     for (const [id, dueNs] of state.undecided ?? []) this.restored.set(id, { dueNs });
   }
 
-  /** What was known of the entry's signal when it was first taken in; undefined where nothing is. */
+  /**
+   * What was known of the entry's signal when it was first taken in; undefined where nothing is.
+   */
   known(id: EntryId): DecidedSignal | { readonly dueNs: bigint } | undefined {
     return this.restored.get(id);
   }

@@ -19,7 +19,9 @@ export interface StreamReplyParts {
   readonly keys: PartitionKeys;
   readonly dialect: Dialect;
   readonly clock: Clock;
-  /** How long a signal waits for the bar that is due, by the times of the entries; 0: not at all. */
+  /**
+   * How long a signal waits for the bar that is due, by the times of the entries; 0: not at all.
+   */
   readonly awaitBarMs: number;
 }
 
@@ -62,7 +64,10 @@ export class StreamReplies {
   }
 }
 
-/** Of what a signal is known by besides its id; of 64 bits, since it tells signals of one id apart and no others. */
+/**
+ * Of what a signal is known by besides its id; of 64 bits, since it tells signals of one id apart
+ * and no others.
+ */
 function digestOf({ contents }: SignalClaim): string {
   return createHash('sha256').update(contents).digest('hex').slice(0, 16);
 }

@@ -114,7 +114,10 @@ export class StreamSession {
     }
   }
 
-  /** New entries, at most so many; none when nothing came for a while, at most `waitMs`, or {@link isReading} has ended. Rejects with what ended the session. */
+  /**
+   * New entries, at most so many; none when nothing came for a while, at most `waitMs`, or {@link
+   * isReading} has ended. Rejects with what ended the session.
+   */
   async read(count: number, waitMs: number | null): Promise<StreamEntry[]> {
     const { keys, progress } = this.parts;
     const from = ['STREAMS', keys.input, progress.position];

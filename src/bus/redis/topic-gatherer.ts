@@ -20,8 +20,11 @@ const [MS_PER_S, US_PER_MS] = [1000n, 1000n] as const;
 const [HISTORICAL_RANK, BAR_RANK, OTHER_RANK] = [0, 1, 2] as const;
 
 /**
- * Brings the streams of single topics, as NautilusTrader writes them, into the one input stream of the partition, where they have an order: that of the milliseconds in which one server wrote
- * them, within one of which bars come first; their ids keep it, so that a window between two of them is the same whenever they are brought. Each entry is brought once, however often this is interrupted: how far each stream has been gathered changes in the script that writes the entries.
+ * Brings the streams of single topics, as NautilusTrader writes them, into the one input stream of
+ * the partition, where they have an order: that of the milliseconds in which one server wrote them,
+ * within one of which bars come first; their ids keep it, so that a window between two of them is
+ * the same whenever they are brought. Each entry is brought once, however often this is
+ * interrupted: how far each stream has been gathered changes in the script that writes the entries.
  */
 export class TopicGatherer {
   private readonly pace = new ReadPace(READ_COUNT);
@@ -88,7 +91,10 @@ export class TopicGatherer {
     return names;
   }
 
-  /** Waits for entries, which it does not read: those that wake the server's client are of one stream, whatever another has of the same instant. */
+  /**
+   * Waits for entries, which it does not read: those that wake the server's client are of one
+   * stream, whatever another has of the same instant.
+   */
   private async entries(): Promise<void> {
     const waitMs = Math.min(READ_WAIT_MS, Math.max(1, Math.ceil(this.streams.dueMs)));
     if (this.streams.places.size > 0) await this.connection.call(...this.reading('COUNT', 1, 'BLOCK', waitMs));

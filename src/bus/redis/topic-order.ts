@@ -20,9 +20,12 @@ export interface OrderedEntry extends TopicEntry {
 }
 
 /**
- * What was read, in the order in which it is to be brought, as far as nothing can come any more that belongs before it: by the millisecond of writing, within one by rank, and those of one
- * stream always as they stand in it. Entries of two streams have nothing but the millisecond in common: the second part of an id counts the entries of its own stream. `nowMs`: the server's
- * clock before the read; what is of that millisecond waits, since another stream may still get something of it.
+ * What was read, in the order in which it is to be brought, as far as nothing can come any more
+ * that belongs before it: by the millisecond of writing, within one by rank, and those of one
+ * stream always as they stand in it. Entries of two streams have nothing but the millisecond in
+ * common: the second part of an id counts the entries of its own stream. `nowMs`: the server's
+ * clock before the read; what is of that millisecond waits, since another stream may still get
+ * something of it.
  */
 export function inOrder(streams: readonly ReadStream[], nowMs: string): OrderedEntry[] {
   const ranked = streams.map(keepingOrder);
@@ -37,7 +40,10 @@ export function inOrder(streams: readonly ReadStream[], nowMs: string): OrderedE
   return end < 0 ? all : all.slice(0, end);
 }
 
-/** The same with ranks that never fall within a millisecond: what stands behind another entry of its stream stays behind it. */
+/**
+ * The same with ranks that never fall within a millisecond: what stands behind another entry of its
+ * stream stays behind it.
+ */
 function keepingOrder({ stream, entries, mayHaveMore }: ReadStream): { entries: OrderedEntry[]; mayHaveMore: boolean } {
   let before: OrderedEntry | null = null;
   const ranked = entries.map(({ entry, rank }) => {

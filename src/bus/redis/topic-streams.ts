@@ -2,7 +2,10 @@ import { type Clock, NS_PER_MS } from '../../clock.js';
 import { BARS } from '../nautilus-topics.js';
 import { type EntryId, STREAM_START } from './entry-id.js';
 
-/** How soon it is looked again for streams after new ones were found, and how long at the most: each time twice as long as before. */
+/**
+ * How soon it is looked again for streams after new ones were found, and how long at the most: each
+ * time twice as long as before.
+ */
 const PAUSE_MS_MIN = 10;
 const PAUSE_MS_MAX = 5000;
 /** Instruments that are remembered; of more, none makes anybody look. */
@@ -19,9 +22,12 @@ export interface TopicStreamsParts {
 }
 
 /**
- * Which streams of topics are read, and how far each has been. Those that are named are read from the beginning, whether there are any or not; those that match a pattern when they are found. It is
- * looked for them every five seconds, in short steps after some were found, and before anything is brought that may come of a stream nobody knows yet: the first entry of a stream that was waited for,
- * and the first signal of an instrument. So the number of looks is bounded by that of streams and instruments. With the bars of a trader its signals are waited for, without a look.
+ * Which streams of topics are read, and how far each has been. Those that are named are read from
+ * the beginning, whether there are any or not; those that match a pattern when they are found. It
+ * is looked for them every five seconds, in short steps after some were found, and before anything
+ * is brought that may come of a stream nobody knows yet: the first entry of a stream that was
+ * waited for, and the first signal of an instrument. So the number of looks is bounded by that of
+ * streams and instruments. With the bars of a trader its signals are waited for, without a look.
  */
 export class TopicStreams {
   readonly places = new Map<string, EntryId>();
@@ -42,7 +48,10 @@ export class TopicStreams {
     this.dueNs = parts.clock.monotonicNs();
   }
 
-  /** Until it has to be looked for streams; negative when that is due, and no number at all where no pattern is configured. */
+  /**
+   * Until it has to be looked for streams; negative when that is due, and no number at all where no
+   * pattern is configured.
+   */
   get dueMs(): number {
     if (this.patterns.length === 0) return Number.POSITIVE_INFINITY;
     return (this.dueNs - this.parts.clock.monotonicNs()) / NS_PER_MS;
@@ -60,7 +69,10 @@ export class TopicStreams {
     this.dueNs = this.parts.clock.monotonicNs() + this.pauseMs * NS_PER_MS;
   }
 
-  /** Whether an entry may have come of, or after, one of a stream that is not known: true once for the same news. `instrumentId`: of a signal. */
+  /**
+   * Whether an entry may have come of, or after, one of a stream that is not known: true once for
+   * the same news. `instrumentId`: of a signal.
+   */
   isNews(stream: string, instrumentId: string | null): boolean {
     const isFirst = this.awaited.delete(stream);
     if (this.patterns.length === 0) return false;

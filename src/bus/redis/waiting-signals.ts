@@ -18,14 +18,19 @@ export interface SeenBar {
 }
 
 /**
- * Signals that wait for the bar that closes at their time, and those of the same instruments behind them. What becomes of one depends on the entries before it and within its window alone, and
- * never on when they are read: it has its due bar if that is stored before an entry beyond the window comes, the window being `awaitBarMs` of the entries' times; else the bar is missing.
+ * Signals that wait for the bar that closes at their time, and those of the same instruments behind
+ * them. What becomes of one depends on the entries before it and within its window alone, and never
+ * on when they are read: it has its due bar if that is stored before an entry beyond the window
+ * comes, the window being `awaitBarMs` of the entries' times; else the bar is missing.
  */
 export class WaitingSignals {
   private readonly queues = new Map<string, WaitingSignal[]>();
   /** Instruments whose first signal waits for nothing but to be let in. */
   private readonly ready = new Set<string>();
-  /** Those that wait for a bar, by their ids, so that the windows end in this order; one whose bar came stays until it is at the front. */
+  /**
+   * Those that wait for a bar, by their ids, so that the windows end in this order; one whose bar
+   * came stays until it is at the front.
+   */
   private readonly windows = new OrderedQueue<WaitingSignal>((a, b) => compareEntryIds(a.id, b.id) < 0);
 
   constructor(
@@ -49,14 +54,20 @@ export class WaitingSignals {
     this.look(instrumentId);
   }
 
-  /** The first millisecond, on the server's clock, at which a signal that waits can wait no longer, 0 where one waits for room alone; null when none waits. */
+  /**
+   * The first millisecond, on the server's clock, at which a signal that waits can wait no longer,
+   * 0 where one waits for room alone; null when none waits.
+   */
   get untilMs(): number | null {
     if (this.ready.size > 0) return 0;
     const first = this.firstWindow();
     return first === undefined ? null : this.endOf(first) + 1;
   }
 
-  /** The instrument has a bar that closes at `newestNs`: who waits for that one, or for an earlier one that can no longer come, waits no longer. `seenBy`: what a signal sees now. */
+  /**
+   * The instrument has a bar that closes at `newestNs`: who waits for that one, or for an earlier
+   * one that can no longer come, waits no longer. `seenBy`: what a signal sees now.
+   */
   barStored(instrumentId: string, newestNs: bigint, seenBy: (event: SignalEvent) => SeenBar): void {
     for (const { event, entry } of this.queues.get(instrumentId) ?? []) {
       const { dueNs } = entry;
@@ -65,7 +76,10 @@ export class WaitingSignals {
     this.look(instrumentId);
   }
 
-  /** Nothing that is read from now on was written before this millisecond: `readBefore`, the last entry that was read, where the clock says so; null where an entry does. `seenBy` as above. */
+  /**
+   * Nothing that is read from now on was written before this millisecond: `readBefore`, the last
+   * entry that was read, where the clock says so; null where an entry does. `seenBy` as above.
+   */
   timePassed(nowMs: number, readBefore: EntryId | null, seenBy: (event: SignalEvent) => SeenBar): void {
     for (let one = this.firstWindow(); one !== undefined && this.endOf(one) < nowMs; one = this.firstWindow()) {
       decide(one.entry, one.entry.dueNs!, seenBy(one.event), readBefore);
@@ -73,7 +87,10 @@ export class WaitingSignals {
     }
   }
 
-  /** Lets those in that wait for nothing any more, in order, until `letIn` says no. True when it never did. */
+  /**
+   * Lets those in that wait for nothing any more, in order, until `letIn` says no. True when it
+   * never did.
+   */
   release(letIn: (signal: WaitingSignal) => boolean): boolean {
     for (const instrumentId of this.ready) {
       const queue = this.queues.get(instrumentId)!;
